@@ -1,0 +1,9 @@
+"""A microscope for genomic language models: what they predict, where they look, which bases they use."""
+
+__version__ = "0.1.0"
+
+import lazy_loader
+
+PACKAGES = ["cli", "data", "interpretability", "metrics", "model", "plots", "report", "training"]
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=["config", "errors", "records", *PACKAGES])
