@@ -1,3 +1,16 @@
+"""What a model predicts, where it looks, which bases it uses, which motifs it has learnt, and how far to trust that."""
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "attributions": ["attribute"],
+        "filters": ["filter_bank"],
+        "hidden_attention": ["hidden_attention"],
+        "motifs": ["aligned_motif", "consensus"],
+        "predictions": ["predict"],
+        "references": ["dinucleotide_shuffle"],
+        "rules": ["exact_rules"],
+    },
+)

@@ -1,3 +1,12 @@
+"""Arrays in, scores with intervals out."""
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "classification": ["accuracy", "auroc", "classification_scores", "macro_f1", "mcc"],
+        "intervals": ["Interval", "bootstrap_interval", "bootstrap_scores"],
+        "regression": ["mae", "mse", "pearson", "r2", "regression_scores", "spearman"],
+    },
+)
