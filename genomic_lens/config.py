@@ -89,6 +89,8 @@ class HyenaGLTConfig(PretrainedConfig):
         Probability, 0 to 1, after the embedding, mixers, MLPs and before the head.
     pooling : str
         How token states become one: "mean", "last" or "first" of the unmasked positions.
+    pad_token_id, bos_token_id : int
+        As in `DNATokenizer`.
     masked_token_ids : tuple of int
         Special tokens and N: they are seen by the mixers but never pooled, attributed or scored.
     learning_rate, batch_size, num_epochs, weight_decay, warmup_fraction, max_grad_norm, label_smoothing
@@ -138,6 +140,7 @@ class HyenaGLTConfig(PretrainedConfig):
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02
     pad_token_id: int = 4
+    bos_token_id: int | None = 2
     masked_token_ids: tuple[int, ...] | list[int] = (0, 1, 2, 3, 4, 5, 6, 11)
     learning_rate: float = 1e-4
     filter_learning_rate: float | None = None

@@ -1,3 +1,7 @@
+"""The command line."""
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"commands": ["main"], "demo": ["run_demo"]}
+)

@@ -14,13 +14,13 @@ from torch import nn
 from ..data.offsets import tokens_to_bases
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError
-from ..model.operators import MixingOperator, Path
+from ..model.operators import Path
 from ..model.pretrained import fingerprint
 from ..model.tracing import mixers, trace
 from ..records import HiddenAttention
 
 # %% auto #0
-__all__ = ['hidden_attention', 'check_span', 'map_window', 'token_slice']
+__all__ = ['hidden_attention', 'check_span', 'to_bases', 'token_slice']
 
 # %% ../../nbs/interpretability/40_hidden_attention.ipynb #0a0a7ddd
 def hidden_attention(
@@ -73,10 +73,15 @@ def hidden_attention(
     layers = range(len(mixers(model))) if layers is None else list(layers)
     seen = trace(model, torch.from_numpy(ids)[None].to(model.device), layers=layers)
     identity, records = fingerprint(model), []
+    offsets, masked = tokenizer.offsets(sequence), np.isin(ids, tokenizer.masked_ids)
+    tokens = [token_slice(offsets, span) for span in spans]
     for layer in layers:
         operator = seen.operator(layer)
+        whole = operator.window(*tokens, path="full")
         for path in paths:
-            weights, share = map_window(operator, tokenizer, sequence, ids, spans, path)
+            norms = whole if path == "full" else operator.window(*tokens, path=path)
+            weights = to_bases(norms.cpu().numpy(), tokens, offsets, masked, spans, len(sequence))
+            share = float(norms.norm() / whole.norm())
             records.append(HiddenAttention(sequence, weights, *spans, layer, path, share, model=identity))
     return records
 
@@ -100,24 +105,21 @@ def check_span(span: tuple[int, int] | None, length: int) -> tuple[int, int]:
     return int(start), int(stop)
 
 # %% ../../nbs/interpretability/40_hidden_attention.ipynb #68b19317
-def map_window(
-    operator: MixingOperator,
-    tokenizer: DNATokenizer,
-    sequence: str,
-    ids: np.ndarray,
+def to_bases(
+    weights: np.ndarray,
+    tokens: list[slice],
+    offsets: np.ndarray,
+    masked: np.ndarray,
     spans: list[tuple[int, int]],
-    path: Path,
-) -> tuple[np.ndarray, float]:
-    """Weights of a window in bases, and the share of the Jacobian that they show."""
-    offsets = tokenizer.offsets(sequence)
-    slices = [token_slice(offsets, span) for span in spans]
-    weights = operator.window(*slices, path=path).cpu().numpy()
-    for axis, (part, (start, stop)) in enumerate(zip(slices, spans, strict=True)):
-        weights = np.moveaxis(weights, axis, 0)
-        weights = np.where(np.isin(ids[part], tokenizer.masked_ids)[:, None], np.nan, weights)
-        weights = tokens_to_bases(weights, offsets[part], len(sequence), how="repeat")[start:stop]
-        weights = np.moveaxis(weights, 0, axis)
-    return weights, operator.share(path, *slices)
+    length: int,
+) -> np.ndarray:
+    """A (tokens, tokens) map as a (bases, bases) map of the spans; masked tokens become NaN."""
+    for axis, (part, (start, stop)) in enumerate(zip(tokens, spans, strict=True)):
+        rows = np.moveaxis(weights, axis, 0)
+        rows = np.where(masked[part][:, None], np.nan, rows)
+        rows = tokens_to_bases(rows, offsets[part], length, how="repeat")[start:stop]
+        weights = np.moveaxis(rows, 0, axis)
+    return weights
 
 # %% ../../nbs/interpretability/40_hidden_attention.ipynb #2485991c
 def token_slice(offsets: np.ndarray, span: tuple[int, int]) -> slice:

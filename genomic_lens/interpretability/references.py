@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..data.tokenizers import DNATokenizer
 from ..errors import ConfigurationError

@@ -274,7 +274,7 @@ def classification_scores(
     level : float
         Coverage that the intervals aim at, between 0 and 1.
     resamples, seed : int
-        Number of resamples, and their seed.
+        Number of resamples, and their seed; 0 resamples give the values alone, with NaN for the ends.
     metrics : sequence of str or None
         Some of "accuracy", "macro_f1", "mcc", "auroc"; None: all.
 

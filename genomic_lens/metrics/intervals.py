@@ -204,7 +204,7 @@ def bootstrap_interval(
     level : float
         Coverage that the interval aims at, between 0 and 1.
     resamples : int
-        Number of resamples, 1 or more.
+        Number of resamples; 0 gives the value alone, with NaN for the ends.
     seed : int
         The same seed gives the same interval.
     weighted : bool
@@ -219,8 +219,8 @@ def bootstrap_interval(
     Raises
     ------
     DataError
-        If arrays are empty or differ in length, if there is one group only, or if the metric is undefined on all
-        items or on most resamples.
+        If arrays are empty or differ in length, or if the metric is undefined on all items; where an interval is asked
+        for, also if there is one group only, or if the metric is undefined on most resamples.
 
     Notes
     -----
@@ -238,11 +238,14 @@ def bootstrap_interval(
     arrays = [np.asarray(array) for array in arrays]
     check_arrays(arrays, level, resamples)
     codes = group_codes(groups, arrays[0].shape[:1])
-    if codes.max() == 0:
+    count = int(codes.max()) + 1
+    if count == 1 and resamples:
         raise DataError("All items belong to one group; an interval needs at least two independent groups.")
     value = float(metric(*arrays))
     if np.isnan(value):
         raise DataError(f"{metric_name(metric)} is undefined on these {len(codes)} items; pass data that it can score.")
+    if not resamples:
+        return Interval(value, np.nan, np.nan, count, 0, 0)
     values = resampled_values(metric, arrays, codes, resamples, seed, weighted)
     kept = values[~np.isnan(values)]
     if 2 * len(kept) < resamples:
@@ -251,7 +254,7 @@ def bootstrap_interval(
             "honest interval; pass more items or groups of each class."
         )
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), int(codes.max()) + 1, len(kept), resamples - len(kept))
+    return Interval(value, float(low), float(high), count, len(kept), resamples - len(kept))
 
 # %% ../../nbs/metrics/10_intervals.ipynb #fdc8780b
 def check_arrays(arrays: Sequence[np.ndarray], level: float, resamples: int) -> None:
@@ -261,9 +264,9 @@ def check_arrays(arrays: Sequence[np.ndarray], level: float, resamples: int) -> 
         raise DataError(f"The arrays have lengths {lengths}; pass arrays with one entry for each item.")
     if lengths[0] == 0:
         raise DataError("There is no item to score; pass at least one unmasked label.")
-    if not 0 < level < 1 or resamples < 1:
+    if not 0 < level < 1 or resamples < 0:
         raise DataError(
-            f"level is {level} and resamples is {resamples}; expected a level between 0 and 1 and 1 or more resamples."
+            f"level is {level} and resamples is {resamples}; expected a level between 0 and 1 and 0 or more resamples."
         )
 
 

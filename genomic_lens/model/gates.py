@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 # %% auto #0
-__all__ = ['Product', 'InverseRoot', 'LayerNorm', 'explain']
+__all__ = ['Product', 'InverseRoot', 'LayerNorm', 'evaluating', 'explain']
 
 # %% ../../nbs/model/05_gates.ipynb #e8c4a1d4
 class Product(nn.Module):
@@ -72,6 +72,24 @@ class LayerNorm(nn.LayerNorm):
         variance = self.square(centred, centred).mean(-1, keepdim=True)
         return self.scale(centred, self.inverse_root(variance + self.eps)) * self.weight + self.bias
 
+# %% ../../nbs/model/05_gates.ipynb #0926c6bf
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Run a model in evaluation mode; each of its modules gets its own mode back, also after an error.
+
+    Examples
+    --------
+    >>> with evaluating(nn.Dropout()) as model:
+    ...     model.training
+    False
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield model.eval()
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
 # %% ../../nbs/model/05_gates.ipynb #86c57eb4
 @contextmanager
 def explain(model: nn.Module) -> Iterator[nn.Module]:
@@ -95,14 +113,11 @@ def explain(model: nn.Module) -> Iterator[nn.Module]:
     """
     switches = [module for module in model.modules() if hasattr(module, "explaining")]
     before = [module.explaining for module in switches]
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        for module in switches:
-            module.explaining = True
-        yield model
-    finally:
-        for module, explaining in zip(switches, before, strict=True):
-            module.explaining = explaining
-        for module, training in modes.items():
-            module.training = training
+    with evaluating(model):
+        try:
+            for module in switches:
+                module.explaining = True
+            yield model
+        finally:
+            for module, explaining in zip(switches, before, strict=True):
+                module.explaining = explaining

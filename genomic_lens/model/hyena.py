@@ -114,6 +114,7 @@ class HyenaOperator(nn.Module):
         back, ahead = drawn
         return torch.cat([ahead[..., 1:].flip(-1), back], dim=-1), 1 - length
 
+    @torch.no_grad()
     def mixing_operator(self, hidden: torch.Tensor) -> HyenaMixing:
         """The linear operator that this layer is at one input (length, d_model) without padding."""
         *gates, value = self.streams(hidden[None], None)
@@ -128,11 +129,11 @@ class HyenaOperator(nn.Module):
         """The weights around the gates and filters, one set a stream."""
         streams = (self.order + 1, self.d_model)
         return HyenaProjections(
-            weights=self.in_proj.weight.unflatten(0, streams),
-            biases=self.in_proj.bias.unflatten(0, streams),
-            short_taps=self.short_taps.unflatten(0, streams),
-            short_biases=self.short_filter.bias.unflatten(0, streams),
+            weights=self.in_proj.weight.detach().unflatten(0, streams),
+            biases=self.in_proj.bias.detach().unflatten(0, streams),
+            short_taps=self.short_taps.detach().unflatten(0, streams),
+            short_biases=self.short_filter.bias.detach().unflatten(0, streams),
             short_first_lag=self.short_first_lag,
-            out_weight=self.out_proj.weight,
-            out_bias=self.out_proj.bias,
+            out_weight=self.out_proj.weight.detach(),
+            out_bias=self.out_proj.bias.detach(),
         )

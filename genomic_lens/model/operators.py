@@ -108,8 +108,8 @@ def short_convolution(signal: torch.Tensor, taps: torch.Tensor, first_lag: int =
     """
     count, length = taps.shape[-1], signal.shape[-1]
     padded = torch.nn.functional.pad(signal, (first_lag + count - 1, -first_lag))
-    shifted = [padded[..., count - 1 - tap : count - 1 - tap + length] * taps[:, tap : tap + 1] for tap in range(count)]
-    return torch.stack(shifted).sum(0)
+    shifted = (padded[..., count - 1 - tap : count - 1 - tap + length] for tap in range(count))
+    return sum(copy * taps[:, tap : tap + 1] for tap, copy in enumerate(shifted))
 
 # %% ../../nbs/model/15_operators.ipynb #d0b36e6f
 class HyenaFactors(NamedTuple):

@@ -48,8 +48,7 @@ class Trace:
     def operator(self, layer: int, item: int = 0) -> MixingOperator:
         """The mixing operator of one layer (0 is the first) for one sequence of the batch."""
         mixer, inputs, _ = self._layer(layer)
-        with torch.no_grad():
-            return mixer.mixing_operator(inputs[item, self.tokens(item)])
+        return mixer.mixing_operator(inputs[item, self.tokens(item)])
 
     def mixed(self, layer: int, item: int = 0) -> torch.Tensor:
         """What the mixer of a layer returned for one sequence, (length, width)."""

@@ -9,25 +9,17 @@ import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.ticker import FuncFormatter
 
 from ..errors import DataError
-from genomic_lens.plots.style import (
-    base_colour,
-    finish_axes,
-    finish_figure,
-    format_base,
-    in_bases,
-    own_axes,
-    shows,
-    span,
-    token,
-)
+from .frames import finish_axes, finish_figure, in_bases, own_axes, span
+from .style import format_base, shows, token
 from .words import describe
 from ..records import HiddenAttention
 
 # %% auto #0
-__all__ = ['MOST_CELLS', 'LOG_DEPTH', 'MOST_LETTERS', 'bin_means', 'cells', 'headline', 'notes', 'colour_limits',
-           'plot_hidden_attention', 'log_ticks', 'edge_letters', 'draw_hidden_attention']
+__all__ = ['MOST_CELLS', 'LOG_DEPTH', 'bin_means', 'cells', 'headline', 'notes', 'colour_limits', 'plot_hidden_attention',
+           'log_ticks', 'draw_hidden_attention']
 
 # %% ../../nbs/plots/40_attention.ipynb #3f3027c9
 MOST_CELLS = 256
@@ -95,15 +87,22 @@ def headline(record: HiddenAttention) -> str:
     return f"Hidden attention, layer {record.layer}, {record.path} path"
 
 # %% ../../nbs/plots/40_attention.ipynb #947d9455
-def notes(record: HiddenAttention, log: bool) -> list[str]:
-    """What stands below the headline: the share shown, binning, scale, masks."""
+def notes(record: HiddenAttention, log: bool, masked: str) -> list[str]:
+    """What stands below the headline: the share shown, binning, scale, and how masked cells look.
+
+    Examples
+    --------
+    >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=0.47)
+    >>> notes(record, False, "grey")
+    ['shows 47 % of the Jacobian', '', '', '']
+    """
     means, rows, columns = cells(record)
     sides = [format_base(round(float(np.diff(edges).max()), 1)) for edges in (rows, columns)]
     return [
         shows(record.share),
         "" if sides == ["1", "1"] else f"each cell is the mean of {sides[0]} × {sides[1]} bases",
         f"log scale, ends at 1/{format_base(1 / LOG_DEPTH)} of the largest" if log else "",
-        "grey: masked" if np.isnan(means).any() else "",
+        f"{masked}: masked" if np.isnan(means).any() else "",
     ]
 
 # %% ../../nbs/plots/40_attention.ipynb #2a0a3453
@@ -145,9 +144,6 @@ def colour_limits(record: HiddenAttention, means: np.ndarray, log: bool) -> tupl
     return (-float(strongest) if record.kind == "signed" else 0.0), float(strongest)
 
 # %% ../../nbs/plots/40_attention.ipynb #84dc2553
-MOST_LETTERS = 80
-
-
 def plot_hidden_attention(record: HiddenAttention, log: bool = False) -> go.Figure:
     """Hidden attention as a plotly heatmap.
 
@@ -161,7 +157,7 @@ def plot_hidden_attention(record: HiddenAttention, log: bool = False) -> go.Figu
     Returns
     -------
     plotly.graph_objects.Figure
-        Row 0 on top, axes in bases, masked cells grey; the bases stand along the edges where there are 80 or fewer.
+        Row 0 on top, axes in bases, masked cells grey.
 
     Raises
     ------
@@ -186,23 +182,17 @@ def plot_hidden_attention(record: HiddenAttention, log: bool = False) -> go.Figu
     ticks = log_ticks(low, high) if log else {}
     heat = go.Heatmap(
         z=shown, x=columns, y=rows, **scale, colorscale="RdBu_r" if record.kind == "signed" else "Viridis",
-        colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12, "outlinewidth": 0, **ticks},
+        colorbar={"title": {"text": unit, "side": "right"}, **ticks},
         customdata=means if log else None, hoverongaps=False, name="strength",
         hovertemplate="row %{y:,.0f} draws on column %{x:,.0f}: "
         + ("%{customdata:.3g}" if log else "%{z:.3g}") + "<extra></extra>",
     )
-    figure = go.Figure([heat, *edge_letters(record)])
-    margin = 1.5 if len(figure.data) > 1 else 0
-    figure.update_xaxes(
-        title="column: looked at (bases)", showgrid=False, constrain="domain",
-        **span(record.columns[0] - margin, record.columns[1]),
-    )
-    figure.update_yaxes(
-        title="row: looks (bases)", showgrid=False, constrain="domain", scaleanchor="x",
-        **span(record.rows[1], record.rows[0] - margin),
-    )
-    finish_figure(figure, headline(record), notes(record, log), 460, describe(record))
-    return figure.update_layout(plot_bgcolor=token("masked") if np.isnan(means).any() else token("background"))
+    figure = go.Figure(heat)
+    still = {"showgrid": False, "constrain": "domain"}
+    figure.update_xaxes(title="column: looked at (bases)", **still, **span(*record.columns))
+    figure.update_yaxes(title="row: looks (bases)", scaleanchor="x", **still, **span(*record.rows[::-1]))
+    finish_figure(figure, headline(record), notes(record, log, "grey"), 480, describe(record))
+    return figure.update_layout(plot_bgcolor=token("masked"), width=620)
 
 # %% ../../nbs/plots/40_attention.ipynb #67016747
 def log_ticks(low: float, high: float) -> dict:
@@ -215,27 +205,6 @@ def log_ticks(low: float, high: float) -> dict:
     """
     decades = np.arange(np.ceil(np.log10(low) - 1e-9), np.floor(np.log10(high) + 1e-9) + 1)
     return {"tickvals": decades, "ticktext": [f"{10.0**decade:g}" for decade in decades]}
-
-
-def edge_letters(record: HiddenAttention) -> list[go.Scatter]:
-    """Bases along the top and left edge of a map, where there is room for them."""
-    sides = (record.columns, record.rows)
-    one_a_base = record.weights.shape == (record.rows[1] - record.rows[0], record.columns[1] - record.columns[0])
-    if not one_a_base or max(record.weights.shape) > MOST_LETTERS:
-        return []
-    traces = []
-    for side, other in zip(sides, sides[::-1], strict=True):
-        bases = record.sequence[side[0] : side[1]]
-        along, across = np.arange(*side), np.full(len(bases), other[0] - 1.25)
-        place = {"x": along, "y": across} if side is sides[0] else {"x": across, "y": along}
-        colours = [base_colour(base) for base in bases]
-        traces.append(
-            go.Scatter(
-                **place, mode="text", text=list(bases), textfont={"color": colours, "size": 10, "weight": "bold"},
-                hoverinfo="skip", showlegend=False, name="bases",
-            )
-        )
-    return traces
 
 # %% ../../nbs/plots/40_attention.ipynb #6d85d639
 def draw_hidden_attention(record: HiddenAttention, ax: Axes | None = None, log: bool = False) -> Axes:
@@ -285,4 +254,6 @@ def draw_hidden_attention(record: HiddenAttention, ax: Axes | None = None, log: 
     bar.set_label("signed strength" if record.kind == "signed" else "strength (norm)", size=10, color=token("text"))
     bar.ax.tick_params(labelsize=9, colors=token("muted"))
     bar.outline.set_visible(False)
-    return finish_axes(ax, headline(record), notes(record, log), "column: looked at (bases)", "row: looks (bases)")
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    words = notes(record, log, "hatched")
+    return finish_axes(ax, headline(record), words, x="column: looked at (bases)", y="row: looks (bases)")

@@ -9,9 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 
-from .glyphs import draw_letters, height_limits, letter_row, plot_letters
-from genomic_lens.plots.style import (
-    adds_up,
+from genomic_lens.plots.frames import (
     finish_axes,
     finish_figure,
     hatch_axes,
@@ -20,9 +18,10 @@ from genomic_lens.plots.style import (
     masked_spans,
     own_axes,
     span,
-    token,
     window,
 )
+from .glyphs import draw_letters, height_limits, letter_row, plot_letters
+from .style import adds_up, token
 from .words import describe, made
 from ..records import Attribution
 
@@ -71,14 +70,15 @@ def notes(record: Attribution, start: int, stop: int) -> list[str]:
     --------
     >>> record = Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean base", 1.0, 0.0, gap=0.1)
     >>> notes(record, 0, 2)
-    ['exact, baseline mean base', 'adds up to 90 %']
+    ['exact, baseline mean base', 'adds up to 90 %', '', '']
     """
     drawn = record.values[start:stop]
     count = int(np.isnan(drawn).sum())
     bases = -(-len(drawn) // MOST_BARS)
+    whole = "" if len(drawn) == len(record.values) else f" over all {len(record.values):,} bases"
     return [
         made(record) + (f" (mean of {record.references})" if record.references > 1 else ""),
-        adds_up(record.gap),
+        adds_up(record.gap) + whole,
         f"each bar sums {bases:,} bases" if len(drawn) > MOST_LETTERS else "",
         f"hatched: {count:,} masked" if count else "",
     ]
@@ -205,7 +205,7 @@ def draw_attribution(
     """
     start, stop = window(start, stop, len(record.sequence))
     values = np.asarray(record.values[start:stop], dtype=float)
-    ax = own_axes(ax, 9, 2.4)
+    ax = own_axes(ax, 9, 2.7)
     if len(values) <= MOST_LETTERS:
         placed = letter_row(record.sequence[start:stop], values, start)
         draw_letters(ax, placed)

@@ -137,7 +137,7 @@ def letter_stacks(matrix: np.ndarray, letters: tuple[str, ...], start: int = 0) 
     --------
     >>> stacked = letter_stacks(np.array([[2.0, 1.0, -0.5]]), ("A", "C", "G"))
     >>> list(zip(stacked.letters.tolist(), stacked.bottoms.tolist(), stacked.tops.tolist()))
-    [('C', 0.0, 1.0), ('G', 0.0, -0.5), ('A', 1.0, 3.0)]
+    [('G', 0.0, -0.5), ('C', 0.0, 1.0), ('A', 1.0, 3.0)]
     """
     values = np.nan_to_num(np.asarray(matrix, dtype=float))
     order = np.argsort(np.abs(values), axis=1, kind="stable")

@@ -137,7 +137,8 @@ def _(record: Motif) -> str:
 @describe.register
 def _(scores: dict) -> str:
     parts = [
-        f"{name} is {score.value:.3g} ({percent(score.level)} interval {score.low:.3g} to {score.high:.3g})"
+        f"{name} is {score.value:.3g}"
+        + (f" ({percent(score.level)} interval {score.low:.3g} to {score.high:.3g})" if np.isfinite(score.low) else "")
         for name, score in scores.items()
     ]
     sentence = "; ".join(parts)

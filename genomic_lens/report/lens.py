@@ -5,8 +5,6 @@
 # %% ../../nbs/report/10_lens.ipynb #3f352e0a
 from __future__ import annotations
 
-import base64
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +12,12 @@ import numpy as np
 
 from ..errors import DataError
 from ..records import Attribution, FilterBank, HiddenAttention, Motif, Prediction
-from .page import Part, asset, embed_json
+from .markup import asset, embed_json
+from .packing import ArrayStore, coarsen
+from .page import Part
 
 # %% auto #0
-__all__ = ['MISSING', 'EMPHASISED', 'Annotation', 'LensView', 'quantise', 'coarsen', 'ArrayStore', 'Lens']
+__all__ = ['EMPHASISED', 'PARTS', 'Annotation', 'LensView', 'lens_script', 'Lens']
 
 # %% ../../nbs/report/10_lens.ipynb #0d8e90d7
 @dataclass(frozen=True)
@@ -139,107 +139,6 @@ def _check_map(name: str, record: HiddenAttention, length: int) -> None:
         shape = record.weights.shape
         raise DataError(f"View '{name}': a map of shape {shape} spans {sizes} bases; expected a cell a base or a bin.")
 
-# %% ../../nbs/report/10_lens.ipynb #8e1a2f3a
-MISSING = 255  # the byte of a cell that is masked
-
-
-def quantise(values: np.ndarray, signed: bool = False) -> tuple[np.ndarray, float]:
-    """Values as bytes that hold cube roots.
-
-    Parameters
-    ----------
-    values : array
-        NaN marks what is masked.
-    signed : bool
-        False: codes 0 to 254 stand for 0 to the peak. True: codes 0 to 254 stand for minus peak to peak, 127 for zero.
-
-    Returns
-    -------
-    codes : uint8 array
-        255 where masked.
-    peak : float
-        Largest absolute value; a code is read as ``peak * (code / 254) ** 3``, signed
-        ``peak * ((code - 127) / 127) ** 3``.
-
-    Examples
-    --------
-    >>> quantise(np.array([0.0, 1.0, 8.0]))
-    (array([  0, 127, 254], dtype=uint8), 8.0)
-    """
-    values = np.asarray(values, dtype=np.float64)
-    known = np.isfinite(values)
-    peak = float(np.abs(values[known]).max(initial=0.0))
-    roots = np.cbrt(np.where(known, values, 0.0) / (peak or 1.0))
-    levels = np.rint(roots * 127 + 127 if signed else np.clip(roots, 0, 1) * 254)
-    return np.where(known, levels, MISSING).astype(np.uint8), peak
-
-# %% ../../nbs/report/10_lens.ipynb #2d5df0c6
-def coarsen(weights: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """A map of norms in square bins, so that at most `most` rows and columns are left.
-
-    Parameters
-    ----------
-    weights : (rows, columns) array
-        Norms; NaN marks masked cells, which do not count unless a bin holds nothing else.
-    most : int
-        Largest number of rows or columns that is kept.
-
-    Returns
-    -------
-    weights : array
-        Root mean square over each bin; those at the far edges may be smaller.
-    size : int
-        Rows and columns of a bin; 1 where the map is small enough as it is.
-
-    Examples
-    --------
-    >>> coarsen(np.full((3, 3), 5.0), most=2)
-    (array([[5., 5.],
-           [5., 5.]]), 2)
-    """
-    size = -(-max(weights.shape) // most)
-    if size <= 1:
-        return weights, 1
-    padding = [(0, -count % size) for count in weights.shape]
-    padded = np.pad(np.asarray(weights, dtype=np.float64), padding, constant_values=np.nan)
-    blocks = padded.reshape(padded.shape[0] // size, size, padded.shape[1] // size, size)
-    known = np.isfinite(blocks)
-    counts = known.sum(axis=(1, 3))
-    energy = (np.where(known, blocks, 0.0) ** 2).sum(axis=(1, 3))
-    return np.where(counts > 0, np.sqrt(energy / np.maximum(counts, 1)), np.nan), size
-
-# %% ../../nbs/report/10_lens.ipynb #79daf3a5
-class ArrayStore:
-    """Arrays of a page in one compressed text; each gets a description by which it is found again.
-
-    Examples
-    --------
-    >>> store = ArrayStore()
-    >>> store.floats(np.array([1.0, 2.0]))
-    {'at': 0, 'shape': [2], 'type': 'float32'}
-    """
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def _append(self, values: np.ndarray, **kind: Any) -> dict[str, Any]:
-        entry = {"at": len(self._bytes), "shape": list(values.shape), **kind}
-        self._bytes += values.tobytes()
-        return entry
-
-    def floats(self, values: np.ndarray) -> dict[str, Any]:
-        """Store an array with 32 bits a number, little-endian."""
-        return self._append(np.asarray(values).astype("<f4"), type="float32")
-
-    def codes(self, values: np.ndarray, signed: bool) -> dict[str, Any]:
-        """Store an array with one byte a number, as `quantise` says."""
-        codes, peak = quantise(values, signed)
-        return self._append(codes, type="signed" if signed else "norm", peak=peak)
-
-    def text(self) -> str:
-        """All arrays: base64 of their bytes, compressed by zlib (RFC 1950), which browsers read by themselves."""
-        return base64.b64encode(zlib.compress(bytes(self._bytes), 9)).decode()
-
 # %% ../../nbs/report/10_lens.ipynb #6b1b472e
 def _prediction(record: Prediction) -> dict[str, Any]:
     """Classes and their probabilities."""
@@ -262,9 +161,8 @@ def _attention(record: HiddenAttention, store: ArrayStore, cells: int) -> dict[s
     """A map with its spans; `causal` says that no cell ahead of its own row holds anything."""
     signed = record.kind == "signed"
     weights, size = (record.weights, 1) if signed else coarsen(record.weights, cells)
-    bins = [size * (stop - start) / count for (start, stop), count in zip(
-        (record.rows, record.columns), record.weights.shape, strict=True
-    )]
+    spans = (record.rows, record.columns)
+    bins = [size * (stop - start) / count for (start, stop), count in zip(spans, record.weights.shape, strict=True)]
     row_stops = record.rows[0] + bins[0] * np.arange(1, weights.shape[0] + 1)
     column_starts = record.columns[0] + bins[1] * np.arange(weights.shape[1])
     ahead = column_starts[None, :] >= row_stops[:, None]
@@ -335,6 +233,25 @@ def _view(view: LensView, store: ArrayStore, cells: int) -> dict[str, Any]:
     }
 
 # %% ../../nbs/report/10_lens.ipynb #0f7ce8f5
+PARTS = ("draw", "panel", "track", "attention", "filters", "motifs", "lens")
+
+
+def lens_script() -> str:
+    """The script of the lens: one JavaScript module that exports ``render(element, payload, options)``.
+
+    Returns
+    -------
+    str
+        Its parts, joined. It needs no other module, so a page can hold it and a notebook widget can load it.
+
+    Examples
+    --------
+    >>> "export async function render" in lens_script()
+    True
+    """
+    return "".join(asset(f"js/{name}.js") for name in PARTS)
+
+# %% ../../nbs/report/10_lens.ipynb #d46f9c97
 def _viridis() -> list[list[int]]:
     """The 256 colours of viridis (Smith and van der Walt, 2015), red, green and blue from 0 to 255."""
     from matplotlib import colormaps
@@ -342,7 +259,18 @@ def _viridis() -> list[list[int]]:
     return np.rint(colormaps["viridis"](np.arange(256))[:, :3] * 255).astype(int).tolist()
 
 
-@dataclass(frozen=True)
+def _check_filters(bank: FilterBank) -> None:
+    """Raise unless a filter bank has one reach and one spectrum a channel, and one lag a tap."""
+    channels, taps = bank.impulse.shape
+    if (len(bank.lags), len(bank.reach)) != (taps, channels):
+        sizes = f"{channels} channels of {taps} taps, {len(bank.reach)} reaches and {len(bank.lags)} lags"
+        raise DataError(f"The filter bank of layer {bank.layer} has {sizes}; pass one reach a channel, one lag a tap.")
+    if bank.spectrum.shape != (channels, len(bank.frequencies)):
+        shape, expected = bank.spectrum.shape, (channels, len(bank.frequencies))
+        raise DataError(f"The spectrum of layer {bank.layer} has shape {shape}; expected {expected}.")
+
+
+@dataclass(frozen=True, repr=False)
 class Lens(Part):
     """Predictions, attributions, hidden attention, filters and motifs under one cursor.
 
@@ -380,22 +308,17 @@ class Lens(Part):
     motif_origin: int = 0
     title: str = ""
 
-    height = 1240
+    height = 860
     cells = 128  # rows and columns of a map that a page keeps, at most
+
+    def __repr__(self) -> str:
+        return f"Lens(views={len(self.views)}, filters={len(self.filters)}, motifs={len(self.motifs)})"
 
     def __post_init__(self) -> None:
         if not self.views:
             raise DataError("A lens came without a view; pass at least one LensView.")
         for bank in self.filters:
-            channels, taps = bank.impulse.shape
-            if (len(bank.lags), len(bank.reach)) != (taps, channels):
-                sizes = f"{channels} channels of {taps} taps, {len(bank.reach)} reaches and {len(bank.lags)} lags"
-                raise DataError(f"The filter bank of layer {bank.layer} has {sizes}; pass one reach a channel, "
-                                "one lag a tap.")
-            if bank.spectrum.shape != (channels, len(bank.frequencies)):
-                shape = bank.spectrum.shape
-                expected = (channels, len(bank.frequencies))
-                raise DataError(f"The spectrum of layer {bank.layer} has shape {shape}; expected {expected}.")
+            _check_filters(bank)
         for motif in self.motifs:
             expected = (len(motif.contributions), len(motif.letters))
             if motif.contributions.shape != expected or motif.frequencies.shape != expected:
@@ -423,4 +346,4 @@ class Lens(Part):
 
     def assets(self) -> dict[str, str]:
         """Style and script of the lens."""
-        return {"lens.css": asset("lens.css"), "lens.js": asset("lens.js") + asset("lens_page.js")}
+        return {"lens.css": asset("lens.css"), "lens.js": lens_script() + asset("js/page.js")}

@@ -5,15 +5,11 @@
 # %% ../../nbs/report/00_page.ipynb #488553f4
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import io
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +19,10 @@ import pandas as pd
 from .. import __version__
 from ..errors import DataError
 from ..records import atomic_write
+from .markup import asset, embed_json, format_number, png_markup, script_markup, svg_markup
 
 # %% auto #0
-__all__ = ['SUPERSCRIPT', 'LARGEST_SVG', 'Part', 'asset', 'embed_json', 'Prose', 'format_number', 'Table', 'svg_markup',
-           'png_markup', 'Figure', 'Section', 'render_page', 'write_page']
+__all__ = ['LARGEST_SVG', 'Part', 'Prose', 'Table', 'Figure', 'Section', 'render_page', 'write_page']
 
 # %% ../../nbs/report/00_page.ipynb #6ee27fc0
 class Part:
@@ -53,51 +49,6 @@ class Part:
         style = f"width:100%;height:{self.height}px;border:0"
         return f'<iframe title="{type(self).__name__}" srcdoc="{page}" style="{style}"></iframe>'
 
-# %% ../../nbs/report/00_page.ipynb #0db9dce5
-def asset(name: str) -> str:
-    """Text of a style sheet or script that ships with this package.
-
-    Parameters
-    ----------
-    name : str
-        File name, for example "page.css".
-
-    Returns
-    -------
-    str
-        Its content.
-
-    Examples
-    --------
-    >>> asset("page.css").startswith("/*")
-    True
-    """
-    return (resources.files("genomic_lens.report") / name).read_text(encoding="utf-8")
-
-# %% ../../nbs/report/00_page.ipynb #360b9ded
-def embed_json(value: Any) -> str:
-    """JSON in a script element that the browser keeps but never runs.
-
-    Every ``<`` is written as ``\\u003c``, so no text inside can end the element.
-
-    Parameters
-    ----------
-    value : Any
-        What `json.dumps` takes. NaN is refused, because JavaScript cannot read it.
-
-    Returns
-    -------
-    str
-        The element.
-
-    Examples
-    --------
-    >>> embed_json({"name": "</script>"})
-    '<script type="application/json">{"name":"\\\\u003c/script>"}</script>'
-    """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f'<script type="application/json">{text}</script>'
-
 # %% ../../nbs/report/00_page.ipynb #9fd4af7e
 @dataclass(frozen=True)
 class Prose(Part):
@@ -122,42 +73,6 @@ class Prose(Part):
         marked = [re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(part)) for part in paragraphs]
         return "\n".join(f"<p>{part}</p>" for part in marked)
 
-# %% ../../nbs/report/00_page.ipynb #6360829e
-SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
-
-def format_number(value: float) -> str:
-    """A number as a reader wants it: three significant figures, whole numbers in full.
-
-    Parameters
-    ----------
-    value : int or float
-        NaN stands for a missing value.
-
-    Returns
-    -------
-    str
-        Text with thousands separators and a true minus sign; "–" where the value is missing.
-
-    Examples
-    --------
-    >>> format_number(0.95149), format_number(131072), format_number(-2.5e-7)
-    ('0.951', '131,072', '−2.50 × 10⁻⁷')
-    """
-    if pd.isna(value):
-        return "–"
-    if not np.isfinite(value):
-        text = "∞" if value > 0 else "-∞"
-    elif isinstance(value, (int, np.integer)):
-        text = f"{value:,}"
-    elif value == 0 or 1e-3 <= abs(value) < 1e6:
-        rounded = float(f"{value:.3g}")
-        text = f"{rounded:,.0f}" if value == 0 or abs(rounded) >= 1000 else f"{rounded:#.3g}".rstrip(".")
-    else:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        text = f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}"
-    return text.replace("-", "−")
-
 # %% ../../nbs/report/00_page.ipynb #e8203a8a
 @dataclass(frozen=True)
 class Table(Part):
@@ -175,7 +90,8 @@ class Table(Part):
     caption: str = ""
 
     def html(self, key: str) -> str:
-        frame = self.frame.reset_index() if any(self.frame.index.names) else self.frame
+        named = any(name is not None for name in self.frame.index.names)
+        frame = self.frame.reset_index(allow_duplicates=True) if named else self.frame
         is_numeric, is_bool = pd.api.types.is_numeric_dtype, pd.api.types.is_bool_dtype
         numeric = [is_numeric(kind) and not is_bool(kind) for kind in frame.dtypes]
         head = "".join(_cell("th", name, right, ' scope="col"') for name, right in zip(frame, numeric, strict=True))
@@ -206,51 +122,6 @@ def _cell(tag: str, value: Any, right: bool, scope: str = "") -> str:
 LARGEST_SVG = 200_000  # bytes; above this a picture is smaller and scrolls better
 
 
-def svg_markup(figure, key: str) -> str:
-    """A matplotlib figure as an SVG element that can stand beside others in one page.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Is not changed.
-    key : str
-        Prefix of every id in the result, and the reach of its style rules.
-
-    Returns
-    -------
-    str
-        The element, the same bytes for the same figure.
-    """
-    import matplotlib
-
-    buffer = io.StringIO()
-    nameless = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": key}):
-        figure.savefig(buffer, format="svg", metadata=nameless)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace("*{", f"#{key} *{{")
-    text = re.sub(r'\bid="', f'id="{key}-', text)
-    return re.sub(r'(url\(|href=")#', rf"\1#{key}-", text)
-
-# %% ../../nbs/report/00_page.ipynb #1a380ffc
-def png_markup(figure) -> str:
-    """A matplotlib figure as an image element at twice the resolution of the screen.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Is not changed.
-
-    Returns
-    -------
-    str
-        The element, with the picture inside its address.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=192)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-
-# %% ../../nbs/report/00_page.ipynb #f36589a1
 @dataclass(frozen=True)
 class Figure(Part):
     """A picture with the words that stand in for it.
@@ -298,13 +169,11 @@ class Figure(Part):
             return {}
         from plotly.offline import get_plotlyjs
 
-        return {"plotly.js": get_plotlyjs(), "plotly_page.js": asset("plotly_page.js")}
+        return {"plotly.js": get_plotlyjs(), "plotly_start.js": asset("js/plotly.js")}
 
     def _matplotlib_markup(self, key: str) -> str:
-        width = round(self.figure.get_figwidth() * 96)
         drawn = svg_markup(self.figure, key)
-        drawn = png_markup(self.figure) if len(drawn) > LARGEST_SVG else drawn
-        return f'<div style="width:{width}px;max-width:max(100%,{min(width, 480)}px)">{drawn}</div>'
+        return png_markup(self.figure) if len(drawn) > LARGEST_SVG else drawn
 
     def _plotly_markup(self) -> str:
         height = self.figure.layout.height or 450
@@ -364,14 +233,6 @@ def _header_markup(title: str, sections: Sequence[Section], subtitle: str) -> st
     return f'<header class="gl-page-header">{inner}</header>' if inner else ""
 
 # %% ../../nbs/report/00_page.ipynb #08c29a82
-def _script_markup(name: str, text: str) -> tuple[str, str]:
-    """A script element and the hash that the page's policy needs for it."""
-    text = "\n" + re.sub(r"</(script)", r"<\\/\1", text, flags=re.IGNORECASE).replace("\r\n", "\n") + "\n"
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    kind = "" if name == "plotly.js" else ' type="module"'
-    return f"<script{kind}>{text}</script>", f"'sha256-{digest}'"
-
-# %% ../../nbs/report/00_page.ipynb #a8f88196
 def render_page(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
     """One HTML document that holds everything it needs and fetches nothing.
 
@@ -403,7 +264,7 @@ def render_page(title: str, sections: Sequence[Section], subtitle: str = "") -> 
         for part in section.parts:
             assets |= part.assets()
     styles = "\n".join(text for name, text in assets.items() if name.endswith(".css"))
-    scripts = [_script_markup(name, text) for name, text in assets.items() if name.endswith(".js")]
+    scripts = [script_markup(name, text) for name, text in assets.items() if name.endswith(".js")]
     allowed = " ".join(digest for _, digest in scripts) or "'none'"
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; img-src data:; "

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
+from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import EvalPrediction, rotate_checkpoints
 
 from ..config import HyenaGLTConfig
@@ -98,7 +99,7 @@ class _Trainer(Trainer):
             for file in (partial / name).iterdir():
                 file.rename(partial / file.name)
             (partial / name).rmdir()
-        rotate_checkpoints(output_dir=self.args.output_dir, save_total_limit=self.args.save_total_limit, use_mtime=False)
+        rotate_checkpoints(self.args.output_dir, save_total_limit=self.args.save_total_limit, use_mtime=False)
 
 # %% ../../nbs/training/30_trainer.ipynb #5f0045cc
 def score(config: HyenaGLTConfig, outputs: np.ndarray, labels: np.ndarray, **options) -> dict[str, Score]:
@@ -179,11 +180,11 @@ class HyenaGLTTrainer:
             data_collator=PaddingCollator(self.config.pad_token_id),
             processing_class=None if tokenizer is None else tokenizer.hf(),
             compute_metrics=self._numbers,
-            callbacks=[LossBar(), *([TableLog(Path(output_dir, "log.csv"))] if output_dir else []), *callbacks],
+            callbacks=[*([TableLog(Path(output_dir, "log.csv"))] if output_dir else []), *callbacks],
         )
         self.hf.glt_config = self.config
-        for unwanted in (ProgressCallback, PrinterCallback):
-            self.hf.remove_callback(unwanted)
+        self.hf.remove_callback(DEFAULT_PROGRESS_CALLBACK)
+        self.hf.add_callback(LossBar())
 
     @property
     def model(self) -> nn.Module:

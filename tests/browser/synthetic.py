@@ -29,9 +29,10 @@ def attribute(random, sequence, junction, target, method):
     total = values.sum() * (1.0 if method == "DeepLIFT" else 0.97)
     gap = completeness_gap(values, total, 0.0)
     values[[0, -1]] = np.nan
+    spread = np.abs(random.normal(0, 0.1, len(sequence)))
     return Attribution(
         sequence=sequence, values=values, target=target, method=method, baseline="dinucleotide shuffle",
-        output=total - 1.9, reference_output=-1.9, gap=gap, references=20, spread=np.abs(random.normal(0, 0.1, len(sequence))),
+        output=total - 1.9, reference_output=-1.9, gap=gap, references=20, spread=spread,
     )  # fmt: skip
 
 

@@ -99,13 +99,21 @@ def test_a_metric_that_is_undefined_on_all_items_is_refused():
         bootstrap_interval(lambda values: np.nan, np.arange(3))
 
 
+def test_without_resamples_the_value_comes_alone_even_for_one_group():
+    """A score while training needs no interval, and must not be refused for what only an interval needs."""
+    found = bootstrap_interval(mean, np.array([1.0, 2.0, 6.0]), groups=["a", "a", "a"], resamples=0, weighted=True)
+    assert (found.value, found.groups, found.resamples, found.skipped) == (3, 1, 0, 0)
+    assert np.isnan([found.low, found.high]).all()
+    assert np.isnan(bootstrap_scores({"mean": mean}, np.arange(3.0), resamples=0)["mean"].low)
+
+
 @pytest.mark.parametrize(
     ("arrays", "settings", "message"),
     [
         (([1, 2], [1, 2, 3]), {}, r"lengths \[2, 3\]"),
         (([],), {}, "no item"),
         (([1, 2],), {"level": 1.0}, "level is 1.0"),
-        (([1, 2],), {"resamples": 0}, "resamples is 0"),
+        (([1, 2],), {"resamples": -1}, "resamples is -1"),
         (([1, 2],), {"groups": ["a", "a"]}, "one group"),
         (([1, 2],), {"groups": ["a"]}, "groups has shape"),
         (([1, 2],), {"groups": ["a", None]}, "1 groups are missing"),

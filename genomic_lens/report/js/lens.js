@@ -1,11 +1,10 @@
-/* The lens of genomic_lens, part 3 of 3: one sequence, many panels, one cursor. Joined after lens_draw.js and
- * lens_panels.js it is one module without imports:
+/* The lens, part 7: one sequence, many panels, one cursor. The parts, joined in order, are one module without imports:
  *
  *   render(element, payload, { start, changed, keys }) -> Promise of { go, destroy }
  *
- * draws everything below `element` and keeps nothing elsewhere. `payload` is what Lens.payload() gives in Python. `start`
- * and `go` take { sequence, base }; `changed` hears { sequence, base, pinned }; `keys` is where key strokes are heard.
- * Positions are bases, counted from 0. */
+ * draws everything below `element` and keeps nothing elsewhere. `payload` is what Lens.payload() gives in Python.
+ * `start` and `go` take { sequence, base }; `changed` hears { sequence, base, pinned }; `keys` is where key strokes are
+ * heard. Positions are bases, counted from 0. */
 
 /* Sequence, verdict, and what is at the cursor. */
 function header(lens) {
@@ -15,7 +14,8 @@ function header(lens) {
     views.map((view, index) => make("option", { value: index }, view.name)));
   select.addEventListener("change", () => lens.go({ sequence: Number(select.value) }));
   const button = (label, words, step) => {
-    const node = make("button", { type: "button", "aria-label": label, title: label, disabled: views.length < 2 }, words);
+    const look = { type: "button", "aria-label": label, title: label, disabled: views.length < 2 };
+    const node = make("button", look, words);
     const turn = () => lens.go({ sequence: (lens.sequence + step + views.length) % views.length });
     node.addEventListener("click", turn);
     return node;
@@ -23,11 +23,13 @@ function header(lens) {
   const safe = make("input", { type: "checkbox" });
   safe.addEventListener("change", () => lens.element.classList.toggle("gl-safe", safe.checked));
   const [count, verdict, status] = [make("span", { class: "gl-count" }), part("verdict"), part("status")];
-  const picker = part("picker", button("Previous sequence", "‹", -1), select, button("Next sequence", "›", 1), count);
+  const [back, next] = [button("Previous sequence", "‹", -1), button("Next sequence", "›", 1)];
+  const picker = part("picker", back, select, next, count);
   const name = make("strong", { class: "gl-title" }, title || "genomic_lens");
   const colours = make("label", { class: "gl-colours" }, safe, make("span", {}, "colour-blind safe"));
-  const hint = make("span", { class: "gl-hint" }, "point or ← → to move, Shift + ← → for the base looked at, click to pin, Esc to release");
-  const node = make("header", { class: "gl-header" }, part("row", name, picker, verdict, colours), part("row", status, hint));
+  const hint = make("span", { class: "gl-hint" }, "point or ← → to move, click to pin, Esc to release");
+  const rows = [part("row", name, picker, verdict, colours), part("row", status, hint)];
+  const node = make("header", { class: "gl-header" }, rows);
   function draw() {
     const { labels, probabilities, truth } = lens.view().prediction;
     const best = indexOfLargest(probabilities);
@@ -36,7 +38,8 @@ function header(lens) {
     const judged = make("span", { class: right ? "gl-good" : "gl-poor" }, right ? "✓" : "✗");
     select.value = lens.sequence;
     count.textContent = `${lens.sequence + 1} of ${views.length}`;
-    verdict.replaceChildren(...(truth === null ? ["predicted ", said] : [`truth ${truth} · predicted `, said, " ", judged]));
+    const told = truth === null ? ["predicted ", said] : [`truth ${truth} · predicted `, said, " ", judged];
+    verdict.replaceChildren(...told);
   }
   function mark() {
     const words = lens.sentence();
@@ -50,7 +53,7 @@ function header(lens) {
 /* What the panels share: the records, the cursor, and words for a base. */
 function shared(element, payload, read) {
   const lens = { element, payload, read, sequence: 0, base: 0, partner: null, pinned: false };
-  Object.assign(lens, { reach: [0, 0], layer: null, attribution: null, slider: null });
+  Object.assign(lens, { wanted: {}, reach: [0, 0], layer: null, attribution: null, slider: null });
   lens.view = () => payload.views[lens.sequence];
   lens.word = (base, name = "base") => `${name} ${whole(base)} (${lens.view().sequence[base]})`;
   lens.relative = (base) => {
@@ -105,10 +108,11 @@ function movable(lens, parts, changed) {
   };
 }
 
-/* Left and right move the cursor, with Shift the base looked at; Escape releases it. The keys that would scroll the page
- * move it only while the track has the focus. */
+/* Left and right move the cursor, with Shift the base looked at; Escape releases it. The keys that would scroll the
+ * page move it only while the track has the focus. */
 function keystroke(lens, event) {
-  if (event.target.matches?.("select, input, button, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const busy = event.target.matches?.("select, input, button, textarea");
+  if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const last = lens.view().sequence.length - 1;
   const jumps = { PageUp: lens.base - 10, PageDown: lens.base + 10, Home: 0, End: last };

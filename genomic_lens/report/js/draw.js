@@ -1,4 +1,4 @@
-/* The lens, part 1 of 3: elements, numbers, arrays, letters, axes. Knows no panel and no record.
+/* The lens, part 1: elements, numbers, arrays, letters, axes. Knows no panel and no record.
  * Text enters the document as text nodes and attributes only. */
 
 // elements
@@ -9,7 +9,7 @@ const SHAPES = new Set(["svg", "g", "path", "rect", "line", "text", "image", "ci
 function make(tag, attributes = {}, ...children) {
   const node = SHAPES.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
   assign(node, attributes);
-  node.append(...children.flat().filter((child) => child !== null));
+  node.append(...children.flat(Infinity).filter((child) => child !== null));
   return node;
 }
 
@@ -52,8 +52,9 @@ const minus = (words) => words.replace("-", "−");
 
 /* Three significant figures. */
 function number(value, plus = false) {
-  const size = Math.abs(value);
-  let words = size >= 1000 ? Number(value.toPrecision(3)).toLocaleString("en-GB") : value.toPrecision(3);
+  const rounded = Number(value.toPrecision(3));
+  const size = Math.abs(rounded);
+  let words = size >= 1000 ? rounded.toLocaleString("en-GB") : value.toPrecision(3);
   if (value === 0) words = "0";
   else if (size < 1e-3 || size >= 1e6) {
     const [mantissa, exponent] = value.toExponential(1).split("e");
@@ -64,7 +65,8 @@ function number(value, plus = false) {
 
 const whole = (value) => minus(Math.round(value).toLocaleString("en-GB"));
 const round = (value) => minus(value.toLocaleString("en-GB", { maximumSignificantDigits: 6 }));
-const percent = (part) => (part >= 0.1 || part === 0 ? `${Math.round(part * 100)} %` : `${number(part * 100)} %`);
+const coarse = (part) => part === 1 || (part >= 0.1 && part < 0.995) || part >= 1.005;
+const percent = (part) => `${coarse(part) ? Math.round(part * 100) : number(part * 100)} %`;
 const bases = (count) => `${whole(count)} base${Math.round(count) === 1 ? "" : "s"}`;
 const scale = (from, to, low, high) => (value) => low + ((value - from) / (to - from || 1)) * (high - low);
 const times = (count, act) => Array.from({ length: count }, (_, index) => act(index));
@@ -149,16 +151,20 @@ function hatch(x, y, width, height) {
 
 // axes
 
-function ticks(low, high, most) {
-  const rough = (high - low) / Math.max(most, 1) || 1;
+/* The 1, 2 or 5 times a power of ten that is next above. */
+function roundStep(rough) {
   const unit = 10 ** Math.floor(Math.log10(rough));
-  const step = unit * [1, 2, 5, 10].find((factor) => unit * factor >= rough * 0.8);
+  return unit * [1, 2, 5, 10].find((factor) => unit * factor >= rough * 0.999);
+}
+
+function ticks(low, high, most) {
+  const step = roundStep((high - low) / Math.max(most, 1) || 1);
   const first = Math.ceil(low / step - 1e-9);
   return times(Math.floor(high / step + 1e-9) - first + 1, (index) => (first + index) * step);
 }
 
 /* Ticks below: of bases at their middle, of values at their place. */
-function bottomAxis(low, high, x, y, { name = "", values = false, gap = 48 } = {}) {
+function bottomAxis(low, high, x, y, { name = "", values = false, gap = 40 } = {}) {
   const marks = ticks(low, values ? high : high - 1, (x(high) - x(low)) / gap);
   const shown = values ? marks : marks.filter(Number.isInteger);
   const parts = shown.flatMap((tick) => {
@@ -169,14 +175,15 @@ function bottomAxis(low, high, x, y, { name = "", values = false, gap = 48 } = {
   return make("g", {}, line(x(low), y, x(high), y, "gl-axis"), parts, title);
 }
 
-function leftAxis(low, high, y, x, { gap = 32, middle = 0 } = {}) {
+function leftAxis(low, high, y, x, { gap = 28, middle = 0, name = "" } = {}) {
   const marks = ticks(low, high, Math.abs(y(high) - y(low)) / gap);
   const shown = middle ? marks.filter(Number.isInteger) : marks;
   const parts = shown.flatMap((tick) => {
     const at = y(tick + middle);
     return [line(x - 4, at, x, at, "gl-axis"), text(x - 8, at + 4, round(tick), "gl-end")];
   });
-  return make("g", {}, parts);
+  const turned = `translate(12 ${(y(low) + y(high)) / 2}) rotate(-90)`;
+  return make("g", {}, parts, make("text", { transform: turned, class: "gl-middle gl-soft" }, name));
 }
 
 /* The cursor at a base: a faint stripe as wide as the base with a line through its middle. Its move() takes the base,

@@ -1,0 +1,94 @@
+"""Fixtures that several packages' tests share. Heavy imports stand inside, so that light tests start fast."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = {
+    "vocab_size": 12, "d_model": 16, "n_layers": 2, "sequence_length": 64, "num_classes": 3, "filter_order": 16,
+    "initializer_range": 0.3,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    from genomic_lens.data.tokenizers import DNATokenizer
+
+    return DNATokenizer()
+
+
+@pytest.fixture(scope="session")
+def build_model():
+    """Makes a seeded model of two layers whose gates and GELUs bend, and in which no bias is zero and no norm trivial.
+
+    Where a bias is zero, code that forgets it passes every test.
+    """
+    import torch
+
+    from genomic_lens.config import HyenaGLTConfig
+    from genomic_lens.model.hyena_glt import HyenaGLTForSequenceClassification
+
+    def build(kind=HyenaGLTForSequenceClassification, **changes):
+        torch.manual_seed(0)
+        model = kind(HyenaGLTConfig(**TINY | changes)).eval()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if parameter.ndim == 1:
+                    parameter += 0.2 * torch.randn_like(parameter)
+                elif name.endswith("filters.last.weight"):
+                    parameter *= 3
+        return model
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_operator():
+    """Makes a seeded Hyena operator of width 4 with filters that are as loud as its skip terms."""
+    import torch
+
+    from genomic_lens.model.hyena import HyenaOperator
+
+    def build(order=2, two_sided=False, dtype=torch.float64, **changes):
+        torch.manual_seed(order)
+        layer = HyenaOperator(**{"d_model": 4, "l_max": 16, "order": order, "two_sided": two_sided} | changes)
+        with torch.no_grad():
+            layer.in_proj.weight *= 2
+            layer.filters.last.weight *= 3
+        return layer.to(dtype).eval()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    """Loads a file of tensors that a published implementation made; skips where the folder is absent."""
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        folder = (ROOT / os.environ.get("GENOMIC_LENS_SHARED", "../shared") / "oracles").resolve()
+        if not (folder / name).exists():
+            pytest.skip(f"{name} is not in {folder}; set GENOMIC_LENS_SHARED to the folder that has oracles/{name}")
+        with np.load(folder / name) as file:
+            return dict(file)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def fresh_python():
+    """Runs code in a new Python process, without network, and returns what it printed."""
+
+    def run(code: str, *arguments: str) -> str:
+        environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

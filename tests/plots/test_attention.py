@@ -1,0 +1,122 @@
+"""The heatmap is the record, or its bin means; scales are honest about sign, size and masks."""
+
+from dataclasses import replace
+
+import matplotlib.colors
+import numpy as np
+import pytest
+
+from genomic_lens.errors import DataError
+from genomic_lens.plots.attention import bin_means, draw_hidden_attention, plot_hidden_attention
+from genomic_lens.plots.style import token
+from genomic_lens.records import HiddenAttention
+
+from .conftest import words
+
+
+def map_of(weights, rows, columns):
+    return HiddenAttention("A" * 5000, weights, rows, columns, layer=0, path="value", share=0.9)
+
+
+def test_without_binning_the_heatmap_is_the_record(looks):
+    heat = plot_hidden_attention(looks).data[0]
+    assert np.array_equal(heat.z, looks.weights, equal_nan=True)
+    assert heat.x[2] + 0.5 == 202
+    assert heat.y[7] + 0.5 == 107
+
+
+def test_with_binning_each_cell_is_the_mean_of_its_bases_and_the_title_says_so():
+    record = map_of(np.random.default_rng(0).random((512, 1024)), (0, 512), (1000, 2024))
+    heat = plot_hidden_attention(record).data[0]
+    expected = record.weights.reshape(256, 2, 256, 4).mean((1, 3))
+    assert np.allclose(heat.z, expected)
+    assert (heat.x[0], heat.x[1], heat.x[-1]) == (999.5, 1003.5, 2023.5)
+    assert "each cell is the mean of 2 × 4 bases" in plot_hidden_attention(record).layout.title.text
+    assert "each cell is the mean of 2 × 4 bases" in words(draw_hidden_attention(record))
+
+
+def test_a_ragged_last_bin_is_the_mean_of_what_it_holds():
+    weights = np.arange(21.0).reshape(3, 7)
+    means, rows, columns = bin_means(weights, most=3)
+    assert means.shape == (3, 3)
+    assert columns.tolist() == [0, 3, 6, 7]
+    assert means[1].tolist() == [8, 11, 13]
+    assert rows.tolist() == [0, 1, 2, 3]
+
+
+def test_masked_cells_do_not_pull_a_bin_to_zero_and_all_masked_stay_masked():
+    weights = np.array([[4.0, np.nan, np.nan, np.nan]])
+    assert np.array_equal(bin_means(weights, most=2)[0], [[4.0, np.nan]], equal_nan=True)
+
+
+def test_a_record_that_is_binned_already_keeps_its_span_and_says_so():
+    record = map_of(np.ones((10, 10)), (0, 1000), (0, 1000))
+    figure = plot_hidden_attention(record)
+    assert (figure.data[0].x[0], figure.data[0].x[-1]) == (-0.5, 999.5)
+    assert "each cell is the mean of 100 × 100 bases" in figure.layout.title.text
+
+
+def test_masked_cells_are_grey_or_hatched_and_not_the_colour_of_zero(looks):
+    figure = plot_hidden_attention(looks)
+    assert np.isnan(figure.data[0].z[9]).all()
+    assert figure.layout.plot_bgcolor == token("masked")
+    assert "grey: masked" in figure.layout.title.text
+    ax = draw_hidden_attention(looks)
+    mesh = ax.collections[0]
+    assert mesh.get_array().mask[9].all()
+    assert not mesh.get_array().mask[:9].any()
+    assert any(patch.get_hatch() for patch in ax.patches)
+    assert "hatched: masked" in words(ax)
+
+
+def test_no_word_of_masks_where_there_are_none(looks):
+    assert "masked" not in plot_hidden_attention(replace(looks, weights=np.ones((10, 20)))).layout.title.text
+
+
+def test_titles_carry_layer_path_and_share(looks):
+    for title in (plot_hidden_attention(looks).layout.title.text, words(draw_hidden_attention(looks))):
+        for part in ("layer 2", "value path", "shows 47 % of the Jacobian"):
+            assert part in title
+
+
+def test_magnitudes_begin_at_zero_and_signed_values_are_symmetric(looks):
+    heat = plot_hidden_attention(looks).data[0]
+    assert (heat.zmin, heat.zmax) == (0, 0.8)
+    signed = replace(looks, weights=np.array([[-2.0, 0.5]]), rows=(0, 1), columns=(0, 2), kind="signed")
+    heat = plot_hidden_attention(signed).data[0]
+    assert (heat.zmin, heat.zmax) == (-2, 2)
+    assert heat.colorscale != plot_hidden_attention(looks).data[0].colorscale
+    mesh = draw_hidden_attention(signed).collections[0]
+    assert mesh.get_clim() == (-2, 2)
+    middle = mesh.get_cmap()(mesh.norm(0.0))
+    assert min(matplotlib.colors.to_rgb(middle)) > 0.9
+
+
+def test_a_log_scale_shows_logarithms_four_decades_deep_and_says_so(looks):
+    weights = np.array([[1.0, 1e-2], [0.0, 1e-9]])
+    record = replace(looks, weights=weights, rows=(0, 2), columns=(0, 2))
+    figure = plot_hidden_attention(record, log=True)
+    assert np.allclose(figure.data[0].z, [[0, -2], [-4, -4]])
+    assert np.array_equal(figure.data[0].customdata, weights)
+    assert list(figure.data[0].colorbar.ticktext) == ["0.0001", "0.001", "0.01", "0.1", "1"]
+    assert "log scale" in figure.layout.title.text
+    assert draw_hidden_attention(record, log=True).collections[0].norm(1e-4) == pytest.approx(0)
+
+
+def test_a_log_scale_of_signed_values_is_refused(looks):
+    for function in (plot_hidden_attention, draw_hidden_attention):
+        with pytest.raises(DataError, match="signed map has no logarithm"):
+            function(replace(looks, kind="signed"), log=True)
+
+
+def test_row_zero_is_on_top(looks):
+    low, high = plot_hidden_attention(looks).layout.yaxis.range
+    assert (low, high) == (109.5, 99.5)
+    assert draw_hidden_attention(looks).get_ylim() == (109.5, 99.5)
+
+
+def test_a_map_of_zeros_or_masks_alone_can_be_drawn(looks):
+    zeros = plot_hidden_attention(replace(looks, weights=np.zeros((10, 20)))).data[0]
+    assert zeros.zmin < zeros.zmax
+    masked = plot_hidden_attention(replace(looks, weights=np.full((10, 20), np.nan)))
+    assert "all cells are masked" in masked.layout.meta["alt"]

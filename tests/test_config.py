@@ -1,0 +1,94 @@
+"""The configuration: names, ranges, and a round trip through its file."""
+
+import json
+
+import pytest
+
+from genomic_lens.config import ALIASES, HyenaGLTConfig, check_names
+from genomic_lens.errors import ConfigurationError, GenomicLensError
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_alias_and_name_are_one_value_in_both_directions(alias, name):
+    config = HyenaGLTConfig(**{alias: 6})
+    assert getattr(config, name) == getattr(config, alias) == 6
+    setattr(config, alias, 7)
+    assert getattr(config, name) == 7
+    setattr(config, name, 8)
+    assert getattr(config, alias) == 8
+    assert getattr(HyenaGLTConfig(**{name: 9}), alias) == 9
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("d_modle", "d_model"), ("hidden_sise", "hidden_size"), ("seqence_length", "sequence_length")]
+)
+def test_misspelt_name_is_refused_and_the_nearest_offered(slip, meant):
+    with pytest.raises(ConfigurationError, match=f"'{slip}'; did you mean '{meant}'"):
+        HyenaGLTConfig(**{slip: 64})
+
+
+def test_name_that_resembles_nothing_gets_the_list_of_names():
+    with pytest.raises(ConfigurationError, match=r"'zzz'; known names: .*d_model.*vocab_size"):
+        HyenaGLTConfig(zzz=1)
+    with pytest.raises(ConfigurationError, match="did you mean 'right'"):
+        check_names(["rigth"], ["left", "right"])
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        ("vocab_size", 0, 1), ("d_model", 0, 1), ("d_model", 64.0, 64), ("n_layers", 0, 1), ("sequence_length", 0, 1),
+        ("hyena_order", 1, 2), ("conv_kernel_size", 0, 1), ("conv_kernel_size", 4, 5), ("filter_order", 0, 1),
+        ("filter_features", 1, 3), ("filter_features", 4, 5), ("filter_depth", -1, 0), ("mlp_ratio", 0, 1),
+        ("num_classes", 0, 1), ("batch_size", 0, 1), ("num_epochs", 0, 1), ("save_steps", -1, 0), ("eval_steps", -1, 0),
+        ("logging_steps", 0, 1), ("dropout", -0.1, 0.0), ("dropout", 1.0, 0.99), ("dropout", float("nan"), 0),
+        ("dropout", "0.1", 0.1), ("dropout", None, 0.1), ("warmup_fraction", 1.0, 0.5), ("label_smoothing", -0.1, 0.5),
+        ("pooling", "max", "last"), ("task_type", "poetry", "variant_effect"), ("use_dynamic_merging", True, False),
+    ],
+)  # fmt: skip
+def test_value_out_of_range_is_refused_by_name_and_the_edge_of_the_range_is_taken(name, wrong, right):
+    shown = ALIASES.get(name, name)
+    with pytest.raises(ConfigurationError, match=rf"{shown}(=| is ){wrong!r}"):
+        HyenaGLTConfig(**{name: wrong})
+    assert getattr(HyenaGLTConfig(**{name: right}), name) == right
+
+
+def test_configuration_errors_are_value_errors_for_code_that_knows_nothing_of_us():
+    with pytest.raises(ValueError, match="d_model") as caught:
+        HyenaGLTConfig(d_model=0)
+    assert isinstance(caught.value, GenomicLensError)
+
+
+CHANGED = {
+    "vocab_size": 13, "d_model": 24, "n_layers": 3, "sequence_length": 96, "task_type": "variant_effect",
+    "use_dynamic_merging": False, "hyena_order": 3, "conv_kernel_size": 5, "filter_order": 8, "filter_features": 7,
+    "filter_depth": 1, "filter_frequency": 3.5, "filter_shift": 0.25, "two_sided": True, "mlp_ratio": 2, "dropout": 0.3,
+    "pooling": "last", "layer_norm_eps": 1e-6, "initializer_range": 0.1, "pad_token_id": 5, "bos_token_id": 3,
+    "masked_token_ids": [1, 2, 11], "learning_rate": 2e-4, "filter_learning_rate": 3e-4, "batch_size": 7,
+    "num_epochs": 3, "weight_decay": 0.2, "warmup_fraction": 0.1, "max_grad_norm": 2.0, "label_smoothing": 0.1,
+    "save_steps": 11, "eval_steps": 12, "logging_steps": 13, "seed": 14,
+}  # fmt: skip
+
+
+def test_round_trip_through_the_file_keeps_every_field(tmp_path):
+    """Every own field differs from its default, and no own field is forgotten here, so a default cannot stand in."""
+    own = set(HyenaGLTConfig.__annotations__)
+    assert own == set(CHANGED), "a field was added or removed: give it a value here that is not its default"
+    default = HyenaGLTConfig()
+    assert {name for name in own if getattr(default, name) == CHANGED[name]} == {"use_dynamic_merging"}
+    HyenaGLTConfig(**CHANGED, id2label={0: "donor", 1: "acceptor", 2: "neither"}).save_pretrained(tmp_path)
+    again = HyenaGLTConfig.from_pretrained(tmp_path)
+    assert {name: getattr(again, name) for name in own} == CHANGED
+    assert again.id2label == {0: "donor", 1: "acceptor", 2: "neither"}
+    assert again.num_classes == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"d_modle": 8}, "'d_modle'; did you mean 'd_model'"), ({"n_layers": 0}, "n_layers is 0")]
+)
+def test_edited_file_is_checked_like_a_call(tmp_path, change, message):
+    HyenaGLTConfig().save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ConfigurationError, match=message):
+        HyenaGLTConfig.from_pretrained(tmp_path)
