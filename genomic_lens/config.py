@@ -187,8 +187,9 @@ def check_values(config: HyenaGLTConfig) -> None:
         if getattr(config, name) % 2 == 0:
             raise ConfigurationError(f"{name} is {getattr(config, name)}; expected an odd number.")
     for name in ("dropout", "warmup_fraction", "label_smoothing"):
-        if not 0 <= getattr(config, name) < 1:
-            raise ConfigurationError(f"{name} is {getattr(config, name)}; expected a number from 0 to below 1.")
+        value = getattr(config, name)
+        if not isinstance(value, (int, float)) or not 0 <= value < 1:
+            raise ConfigurationError(f"{name} is {value!r}; expected a number from 0 to below 1.")
     for name, options in (("pooling", POOLINGS), ("task_type", TASK_TYPES)):
         if getattr(config, name) not in options:
             raise ConfigurationError(f"{name} is {getattr(config, name)!r}; expected one of {', '.join(options)}.")

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from .errors import DataError
 
 # %% auto #0
-__all__ = ['atomic_write', 'Record', 'Prediction', 'Score', 'completeness_gap', 'Attribution', 'HiddenAttention', 'FilterBank',
-           'Motif']
+__all__ = ['atomic_write', 'plain', 'Record', 'Prediction', 'Score', 'completeness_gap', 'Attribution', 'HiddenAttention',
+           'FilterBank', 'Motif']
 
 # %% ../nbs/20_records.ipynb #f4761523
 def atomic_write(path: str | Path, write) -> Path:
@@ -52,6 +54,17 @@ def atomic_write(path: str | Path, write) -> Path:
     return path
 
 # %% ../nbs/20_records.ipynb #dddd035e
+def plain(value):
+    """A numpy array or number as plain Python; anything else as it is.
+
+    Examples
+    --------
+    >>> plain(np.float32(0.5))
+    0.5
+    """
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+# %% ../nbs/20_records.ipynb #f6a6b760
 class Record:
     """Base of all records: save, load, tabulate.
 
@@ -67,7 +80,7 @@ class Record:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         rest = {name: value for name, value in values.items() if name not in arrays}
-        header = json.dumps({"record": type(self).__name__, **rest})
+        header = json.dumps({"record": type(self).__name__, **rest}, default=plain)
         return atomic_write(path, lambda file: np.savez_compressed(file, header=np.array(header), **arrays))
 
     @classmethod
@@ -77,25 +90,23 @@ class Record:
         Raises
         ------
         DataError
-            If the file is missing, is no record, or holds a record of another class.
+            If the file is missing, damaged, no record, or holds a record of another class.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files if name != "header"}
                 rest = json.loads(str(file["header"]))
-        except (OSError, KeyError, ValueError) as error:
+            kind = rest.pop("record")
+            if kind == cls.__name__:
+                tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in rest.items()}
+                return cls(**arrays, **tuples)
+        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile, zlib.error) as error:
             raise DataError(f"{path} is no saved record ({error}); pass a file that `.save()` wrote.") from error
-        kind = rest.pop("record")
-        if kind != cls.__name__:
-            raise DataError(f"{path} holds a record of type {kind}, expected {cls.__name__}; use {kind}.load().")
-        tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in rest.items()}
-        return cls(**arrays, **tuples)
+        raise DataError(f"{path} holds a record of type {kind}, expected {cls.__name__}; use {kind}.load().")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields in plain Python types, ready for JSON."""
-        return {
-            name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(self).items()
-        }
+        return {name: plain(value) for name, value in asdict(self).items()}
 
     def to_dataframe(self):
         """The record as a pandas table; each class says what a row is."""

@@ -26,7 +26,8 @@ EXAMPLES = [
     Score("macro-F1", 0.9, 0.85, 0.95, level=0.9, items=100, groups=90, resamples=1000, seed=3),
     Attribution(
         "GT", np.array([0.5, np.nan]), "donor", "exact", "mean base", 1.0, 0.0, 0.1,
-        hypothetical=np.arange(8.0).reshape(2, 4), letters=("A", "C", "G", "T"), references=5, spread=np.array([0.1, 0.2]),
+        hypothetical=np.arange(8.0).reshape(2, 4), letters=("A", "C", "G", "T"), references=5,
+        spread=np.array([0.1, 0.2]),
     ),
     Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean base", 1.0, 0.0, 0.1),
     HiddenAttention("ACGT", np.array([[1.0, 2.0]]), rows=(3, 4), columns=(1, 3), layer=1, path="full", share=0.5),

@@ -75,7 +75,7 @@ def train_demo(config: HyenaGLTConfig, out: Path) -> tuple[HyenaGLTTrainer, floa
     return trainer, seconds
 
 # %% ../../nbs/cli/20_demo.ipynb #1066fd9d
-def run_demo(out: str | Path, seed: int = 0, epochs: int = 12) -> dict[str, Any]:
+def run_demo(out: str | Path, seed: int = 0, epochs: int = 20) -> dict[str, Any]:
     """Train on real splice junctions and write what the model uses.
 
     Parameters

@@ -25,7 +25,7 @@ JUNCTION = 30  # the boundary lies between base 29 and base 30
 WINDOW = 60
 
 # %% ../../nbs/cli/00_splice_model.ipynb #8993f2b0
-def splice_config(seed: int = 0, epochs: int = 12) -> HyenaGLTConfig:
+def splice_config(seed: int = 0, epochs: int = 20) -> HyenaGLTConfig:
     """Shape and training of the demo's model.
 
     Parameters
@@ -36,13 +36,14 @@ def splice_config(seed: int = 0, epochs: int = 12) -> HyenaGLTConfig:
     Examples
     --------
     >>> splice_config().d_model
-    64
+    32
     """
     return HyenaGLTConfig(
         vocab_size=len(DNATokenizer()),
-        d_model=64,
+        d_model=32,
         n_layers=2,
         sequence_length=64,
+        initializer_range=0.1,
         pooling="last",
         id2label=dict(enumerate(LABELS)),
         learning_rate=2e-3,

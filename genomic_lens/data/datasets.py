@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .tokenizers import DNATokenizer, pad_ids
-from ..errors import DataError
+from ..errors import ConfigurationError, DataError
 
 # %% auto #0
 __all__ = ['encode_labels', 'GenomicDataset', 'PaddingCollator']
@@ -80,6 +80,8 @@ class GenomicDataset(torch.utils.data.Dataset):
     ------
     DataError
         If sequences and labels differ in number, or a sequence is too long.
+    ConfigurationError
+        If `on_long` is neither.
 
     See Also
     --------
@@ -100,6 +102,10 @@ class GenomicDataset(torch.utils.data.Dataset):
         label_names: Sequence[str] | None = None,
         on_long: Literal["error", "truncate"] = "error",
     ):
+        if on_long not in ("error", "truncate"):
+            raise ConfigurationError(f"on_long is {on_long!r}; expected 'error' or 'truncate'.")
+        if isinstance(sequences, str):
+            raise DataError("One sequence came as text; expected a list of sequences.")
         self.sequences = list(sequences)
         self.tokenizer = tokenizer or DNATokenizer()
         self.max_length, self.on_long = max_length, on_long

@@ -59,6 +59,13 @@ class HFDNATokenizer(PreTrainedTokenizer):
         rows = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
         return [number for row in rows for number in self.core.with_special(row).tolist()]
 
+    def get_special_tokens_mask(
+        self, token_ids_0: list, token_ids_1: list | None = None, already_has_special_tokens: bool = False
+    ) -> list[int]:
+        if not already_has_special_tokens:
+            token_ids_0 = self.build_inputs_with_special_tokens(token_ids_0, token_ids_1)
+        return [int(number in self.all_special_ids) for number in token_ids_0]
+
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[()]:
         """Nothing to save: the vocabulary is the alphabet."""
         return ()

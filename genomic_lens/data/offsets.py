@@ -40,20 +40,24 @@ def tokens_to_bases(
     Raises
     ------
     DataError
-        If values and offsets do not belong together, or a span leaves the sequence.
+        If values and offsets do not belong together, a span leaves the sequence or runs backwards, or there is no such
+        way.
 
     Examples
     --------
     >>> tokens_to_bases(np.array([3.0, 1.0]), np.array([[0, 3], [3, 4]]), length=4)
     array([1., 1., 1., 1.])
     """
+    if how not in ("share", "repeat"):
+        raise DataError(f"{how!r} came as the way from tokens to bases; expected 'share' or 'repeat'.")
     values, offsets = np.asarray(values, dtype=np.float64), np.asarray(offsets)
-    if len(values) != len(offsets) or offsets.min(initial=0) < 0 or offsets.max(initial=0) > length:
+    widths = offsets[:, 1] - offsets[:, 0]
+    beyond = offsets.min(initial=0) < 0 or offsets.max(initial=0) > length
+    if len(values) != len(offsets) or beyond or widths.min(initial=0) < 0:
         raise DataError(
             f"{len(values)} values with {len(offsets)} spans came for {length} bases; expected one span of bases "
             "within the sequence for each value."
         )
-    widths = offsets[:, 1] - offsets[:, 0]
     token = np.repeat(np.arange(len(values)), widths)
     starts = np.repeat(offsets[:, 0] - np.cumsum(widths) + widths, widths)
     base = starts + np.arange(len(token))

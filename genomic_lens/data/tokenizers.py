@@ -136,6 +136,8 @@ class DNATokenizer:
         self, sequences: Iterable[str], padding_side: Literal["right", "left"] = "right"
     ) -> dict[str, np.ndarray]:
         """Ids and mask of several sequences, padded to the longest."""
+        if isinstance(sequences, str):
+            raise TokenizationError("One sequence came; encode_batch expects a list of them, encode takes one.")
         return pad_ids([self.encode(sequence) for sequence in sequences], self.pad_id, padding_side)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -150,7 +152,7 @@ class DNATokenizer:
         return np.concatenate([start, spans, stop])
 
     def reverse_complement(self, ids: np.ndarray) -> np.ndarray:
-        """Ids of the other strand; special tokens and padding keep their places."""
+        """Ids of the other strand, of one sequence or of a batch; special tokens and padding keep their places."""
         return reverse_complement_ids(np.asarray(ids), len(SPECIAL_TOKENS), self._complement)
 
     @property
@@ -232,13 +234,15 @@ def decode_token(number: int, tokens: Sequence[str]) -> str:
 
 # %% ../../nbs/data/10_tokenizers.ipynb #c93ec4c3
 def reverse_complement_ids(ids: np.ndarray, specials: int, complement: np.ndarray) -> np.ndarray:
-    """Complement and turn the bases; ids below `specials` stay where they are.
+    """Complement and turn the bases, row by row; ids below `specials` stay where they are.
 
     Examples
     --------
     >>> DNATokenizer().reverse_complement([7, 7, 9, 4]).tolist()
     [8, 10, 10, 4]
     """
+    if ids.ndim > 1:
+        return np.stack([reverse_complement_ids(row, specials, complement) for row in ids])
     turned = ids.copy()
     bases = ids >= specials
     turned[bases] = complement[ids[bases]][::-1]

@@ -20,6 +20,7 @@ from ..errors import ConfigurationError, ModelError
 from .predictions import class_names
 from .references import BASELINES, Baseline, reference_embeddings
 from .rules import exact_rules
+from ..model.gates import evaluating
 from ..model.pretrained import fingerprint
 from ..records import Attribution, completeness_gap
 
@@ -111,6 +112,7 @@ class Multipliers(NamedTuple):
     reference_output: torch.Tensor
 
 # %% ../../nbs/interpretability/30_attributions.ipynb #740cade4
+@torch.enable_grad()
 def exact_multipliers(model: nn.Module, question: Question, batch_size: int = 16, **unused) -> Multipliers:
     """Multipliers by the product and rescale rules: one backward pass.
 
@@ -138,16 +140,14 @@ def integrated_multipliers(
     ----------
     Sundararajan et al., Axiomatic attribution for deep networks, arXiv 1703.01365.
     """
-    training = model.training
-    model.eval()
     inputs = question.inputs.expand_as(question.references)
     method = IntegratedGradients(question.output, multiply_by_inputs=False)
-    values = method.attribute(
-        inputs, baselines=question.references, n_steps=steps, internal_batch_size=max(batch_size, len(inputs))
-    )
-    with torch.no_grad():
-        outputs, reference_outputs = question.output(inputs), question.output(question.references)
-    model.train(training)
+    with evaluating(model):
+        values = method.attribute(
+            inputs, baselines=question.references, n_steps=steps, internal_batch_size=max(batch_size, len(inputs))
+        )
+        with torch.no_grad():
+            outputs, reference_outputs = question.output(inputs), question.output(question.references)
     return Multipliers(values.detach(), outputs, reference_outputs)
 
 # %% ../../nbs/interpretability/30_attributions.ipynb #e975ead9

@@ -79,7 +79,7 @@ def filter_bank(model: nn.Module, layer: int, index: int = 0, length: int | None
     Raises
     ------
     ModelError
-        If the layer does not exist or has no such filter.
+        If the layer does not exist, has no such filter, or reaches less far.
 
     Examples
     --------
@@ -89,8 +89,12 @@ def filter_bank(model: nn.Module, layer: int, index: int = 0, length: int | None
     found = [module for module in mixers(model) if hasattr(module, "taps")]
     if not 0 <= layer < len(found):
         raise ModelError(f"Layer {layer} was asked for; this model has {len(found)} layers with long filters.")
+    longest = found[layer].l_max
+    length = longest if length is None else length
+    if not 1 <= length <= longest:
+        raise ModelError(f"{length} lags were asked for; this model reaches 1 to {longest}.")
     with torch.no_grad():
-        taps, first_lag = found[layer].taps(length or found[layer].l_max)
+        taps, first_lag = found[layer].taps(length)
     if not 0 <= index < len(taps):
         raise ModelError(f"Filter {index} was asked for; layer {layer} has {len(taps)}.")
     impulse = taps[index].double().cpu().numpy()

@@ -12,7 +12,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..data.tokenizers import DNATokenizer
-from ..errors import ModelError
+from ..errors import DataError, ModelError
+from ..model.gates import evaluating
 from ..model.pretrained import fingerprint
 from ..records import Prediction
 
@@ -54,24 +55,27 @@ def predict(
     ------
     ModelError
         If the model gives a value rather than classes.
+    DataError
+        If `truth` has not one name a sequence.
 
     Examples
     --------
     >>> predict(model, tokenizer, ["ACGT"])[0].label  # doctest: +SKIP
     'neither'
     """
-    names, identity, training = class_names(model), fingerprint(model), model.training
+    names, identity = class_names(model), fingerprint(model)
     if len(names) < 2:
         raise ModelError("The model gives one value a sequence; expected a classifier with two or more classes.")
-    model.eval()
-    logits = []
-    for start in tqdm(range(0, len(sequences), batch_size), desc="predict", delay=2, leave=False):
-        batch = tokenizer.encode_batch(sequences[start : start + batch_size])
-        tensors = {name: torch.from_numpy(values).to(model.device) for name, values in batch.items()}
-        logits.append(model(**tensors).logits.double().cpu())
-    model.train(training)
-    scores = torch.cat(logits) if logits else torch.empty(0, len(names))
     known = [None] * len(sequences) if truth is None else list(truth)
+    if len(known) != len(sequences):
+        raise DataError(f"{len(known)} known classes came with {len(sequences)} sequences; expected one each.")
+    logits = []
+    with evaluating(model):
+        for start in tqdm(range(0, len(sequences), batch_size), desc="predict", delay=2, leave=False):
+            batch = tokenizer.encode_batch(sequences[start : start + batch_size])
+            tensors = {name: torch.from_numpy(values).to(model.device) for name, values in batch.items()}
+            logits.append(model(**tensors).logits.double().cpu())
+    scores = torch.cat(logits) if logits else torch.empty(0, len(names))
     return [
         Prediction(sequence, names, row.softmax(0).numpy(), row.numpy(), answer, identity)
         for sequence, row, answer in zip(sequences, scores, known, strict=True)

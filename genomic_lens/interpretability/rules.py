@@ -15,8 +15,8 @@ from ..errors import ModelError
 from ..model.gates import InverseRoot, Product, explain
 
 # %% auto #0
-__all__ = ['UNARY', 'LINEAR', 'ProductRule', 'pair_mean', 'RescaleRule', 'pair_difference', 'InverseRootRule', 'rule_of',
-           'exact_rules']
+__all__ = ['UNARY', 'LINEAR', 'CONTAINERS', 'ProductRule', 'pair_mean', 'RescaleRule', 'pair_difference', 'InverseRootRule',
+           'rule_of', 'exact_rules']
 
 # %% ../../nbs/interpretability/20_rules.ipynb #08e45ae9
 class ProductRule(torch.autograd.Function):
@@ -96,6 +96,7 @@ class InverseRootRule(torch.autograd.Function):
 # %% ../../nbs/interpretability/20_rules.ipynb #9c6362dc
 UNARY = (nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU)
 LINEAR = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Dropout, nn.Identity)
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # they may be empty
 
 # %% ../../nbs/interpretability/20_rules.ipynb #f97d8047
 def rule_of(module: nn.Module):
@@ -118,7 +119,7 @@ def rule_of(module: nn.Module):
     if isinstance(module, UNARY):
         function = module.forward
         return lambda module, inputs, output: RescaleRule.apply(inputs[0], function)
-    if isinstance(module, LINEAR) or any(True for _ in module.children()):
+    if isinstance(module, (*LINEAR, *CONTAINERS)) or any(True for _ in module.children()):
         return None
     raise ModelError(
         f"{type(module).__name__} has no attribution rule; expected products, linear parts and "

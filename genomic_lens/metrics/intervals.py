@@ -5,41 +5,26 @@
 # %% ../../nbs/metrics/10_intervals.ipynb #9ef42c70
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+import sklearn
 from tqdm.auto import tqdm
 
 from ..errors import DataError
 from ..records import Score
 
 # %% auto #0
-__all__ = ['CELLS_AT_ONCE', 'group_codes', 'draw_weights', 'weighted_ranks', 'Interval', 'resampled_values', 'bootstrap_interval',
-           'check_arrays', 'metric_name', 'bootstrap_scores', 'chosen']
+__all__ = ['group_codes', 'draws', 'bootstrap_scores', 'percentiles', 'check_arrays', 'chosen', 'bootstrap_interval']
 
 # %% ../../nbs/metrics/10_intervals.ipynb #df84a31f
 def group_codes(groups: Sequence | None, shape: tuple[int, ...]) -> np.ndarray:
-    """Number the independent groups of a set of items.
+    """Number the groups of labels of this shape: 0, 1, 2… in order of first appearance.
 
-    Parameters
-    ----------
-    groups : sequence or None
-        A name for each item (of the given shape), or one for each sequence (of length ``shape[0]``). None: each
-        sequence is its own group, so that positions of one sequence stay together.
-    shape : tuple of int
-        Shape of the labels: ``(items,)`` or ``(sequences, positions)``.
-
-    Returns
-    -------
-    array of int, of the given shape
-        0, 1, 2… in order of first appearance.
-
-    Raises
-    ------
-    DataError
-        If the number of names does not fit, or a name is missing.
+    `groups` names one for each label, or one for each sequence of ``(sequences, positions)`` labels; None: each
+    sequence is its own, so that its positions stay together. A `DataError` says where names are missing or do not fit.
 
     Examples
     --------
@@ -52,175 +37,54 @@ def group_codes(groups: Sequence | None, shape: tuple[int, ...]) -> np.ndarray:
     codes = pd.factorize(names.ravel())[0]
     if (codes < 0).any():
         raise DataError(f"{(codes < 0).sum()} groups are missing (None or NaN); name a group for each label.")
-    codes = codes.reshape(names.shape + (1,) * (len(shape) - names.ndim))
-    return np.broadcast_to(codes, shape)
+    return np.broadcast_to(codes.reshape(names.shape + (1,) * (len(shape) - names.ndim)), shape)
 
 # %% ../../nbs/metrics/10_intervals.ipynb #5fd5ec5b
-def draw_weights(codes: np.ndarray, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw groups with replacement and count how often each item is in.
+def draws(codes: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw as many groups as there are, with replacement, and give the indices of their items.
 
-    Parameters
-    ----------
-    codes : (items,) array of int
-        Group of each item, numbered from 0 without gaps.
-    resamples : int
-        Number of draws, 1 or more.
-    generator : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    (resamples, items) array of float
-        Counts; items of one group have the same.
-
-    Notes
-    -----
-    Resampling whole clusters: Davison and Hinkley, *Bootstrap Methods and their Application* (1997), section 3.8.
+    The cluster bootstrap: Davison and Hinkley, *Bootstrap Methods and their Application* (1997), section 3.8.
 
     Examples
     --------
-    >>> draw_weights(np.array([0, 0, 1]), 1, np.random.default_rng(0))
-    array([[0., 0., 2.]])
+    >>> [drawn.tolist() for drawn in draws(np.array([0, 0, 1]), 2, seed=1)]
+    [[0, 1, 2], [2, 2]]
     """
-    total = int(codes.max()) + 1
-    drawn = generator.integers(total, size=(resamples, total)) + total * np.arange(resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * total).reshape(resamples, total)
-    return counts[:, codes].astype(float)
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    generator = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.concatenate([members[group] for group in generator.integers(len(members), size=len(members))])
 
 # %% ../../nbs/metrics/10_intervals.ipynb #a20606d8
-def weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Rank of each item when item *i* occurs ``weights[:, i]`` times; ties share their mean rank.
-
-    Parameters
-    ----------
-    values : (items,) array
-        What is ranked, smallest first.
-    weights : (resamples, items) array
-        Counts, 0 or more.
-
-    Returns
-    -------
-    (resamples, items) array
-        Ranks from 1; meaningless where the count is 0.
-
-    Examples
-    --------
-    >>> weighted_ranks(np.array([5.0, 7.0, 7.0]), np.ones((1, 3)))
-    array([[1. , 2.5, 2.5]])
-
-    See Also
-    --------
-    scipy.stats.rankdata
-    """
-    tie = np.unique(values, return_inverse=True)[1]
-    order = np.argsort(tie, kind="stable")
-    starts = np.flatnonzero(np.diff(tie[order], prepend=-1))
-    counts = np.add.reduceat(weights[:, order], starts, axis=1)
-    return (counts.cumsum(1) - (counts - 1) / 2)[:, tie]
-
-# %% ../../nbs/metrics/10_intervals.ipynb #47cf895c
-CELLS_AT_ONCE = 2**22
-
-
-class Interval(NamedTuple):
-    """A value, the ends of its percentile interval, and what the interval rests on.
-
-    Attributes
-    ----------
-    value, low, high : float
-        The metric on all items, and the ends of the interval.
-    groups : int
-        Number of independent groups that were drawn from.
-    resamples, skipped : int
-        Resamples used, and those left out because the metric is undefined on them.
-    """
-
-    value: float
-    low: float
-    high: float
-    groups: int
-    resamples: int
-    skipped: int
-
-# %% ../../nbs/metrics/10_intervals.ipynb #99249842
-def resampled_values(
-    metric: Callable, arrays: Sequence[np.ndarray], codes: np.ndarray, resamples: int, seed: int, weighted: bool
-) -> np.ndarray:
-    """The metric on each resample; a progress bar appears after two seconds.
-
-    Parameters
-    ----------
-    metric, arrays, resamples, seed, weighted
-        As in `bootstrap_interval`.
-    codes : (items,) array of int
-        Group of each item.
-
-    Returns
-    -------
-    (resamples,) array
-        NaN where the metric is undefined.
-
-    Examples
-    --------
-    >>> resampled_values(np.mean, [np.array([0.0, 1.0])], np.array([0, 1]), 4, seed=1, weighted=False)
-    array([0.5, 1. , 0. , 1. ])
-    """
-    generator = np.random.default_rng(seed)
-    block = max(1, CELLS_AT_ONCE // len(codes))
-    values = []
-    with tqdm(total=resamples, delay=2, desc="resampling", leave=False) as bar:
-        for start in range(0, resamples, block):
-            weights = draw_weights(codes, min(block, resamples - start), generator)
-            if weighted:
-                values.extend(metric(*arrays, weights=weights))
-                bar.update(len(weights))
-                continue
-            for row in weights.astype(int):
-                chosen = np.repeat(np.arange(len(codes)), row)
-                values.append(metric(*(array[chosen] for array in arrays)))
-                bar.update()
-    return np.asarray(values, dtype=float)
-
-# %% ../../nbs/metrics/10_intervals.ipynb #7f118b8e
-def bootstrap_interval(
-    metric: Callable,
+def bootstrap_scores(
+    metrics: dict[str, Callable],
     *arrays: np.ndarray,
     groups: Sequence | None = None,
     level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
-    weighted: bool = False,
-) -> Interval:
-    """A metric with its percentile bootstrap interval.
+) -> dict[str, Score]:
+    """Metrics with percentile bootstrap intervals, all on the same resamples.
 
     Parameters
     ----------
-    metric : callable
+    metrics : dict of str to callable
         ``metric(*arrays)`` gives a number, NaN where it is undefined.
     *arrays : (items, …) arrays
-        What the metric takes, item by item.
+        What the metrics take, item by item.
     groups : sequence or None
         What each item belongs to (identical sequences, gene, chromosome); whole groups are drawn. None: items.
     level : float
-        Coverage that the interval aims at, between 0 and 1.
-    resamples : int
-        Number of resamples; 0 gives the value alone, with NaN for the ends.
-    seed : int
-        The same seed gives the same interval.
-    weighted : bool
-        If True, the metric also takes ``weights``, a (resamples, items) array of counts, and then gives a value for
-        each row: all resamples in one call.
+        Coverage that the intervals aim at, between 0 and 1.
+    resamples, seed : int
+        Number of resamples, and their seed; 0 resamples give the values alone, with NaN for the ends.
 
     Returns
     -------
-    Interval
-        Value, ends, and how many groups and resamples they rest on.
-
-    Raises
-    ------
-    DataError
-        If arrays are empty or differ in length, or if the metric is undefined on all items; where an interval is asked
-        for, also if there is one group only, or if the metric is undefined on most resamples.
+    dict of str to Score
+        `Score.resamples` counts the resamples on which the metric is defined. A `DataError` if arrays are empty or
+        differ in length, or a metric is undefined on all items; where intervals are asked for, also if there is one
+        group only, or a metric is undefined on most resamples.
 
     Notes
     -----
@@ -228,35 +92,40 @@ def bootstrap_interval(
 
     Examples
     --------
-    >>> bootstrap_interval(np.mean, np.array([0, 1, 1, 1]), resamples=200).value
+    >>> bootstrap_scores({"mean": np.mean}, np.array([0, 1, 1, 1]), resamples=200)["mean"].value
     0.75
-
-    See Also
-    --------
-    bootstrap_scores
     """
     arrays = [np.asarray(array) for array in arrays]
     check_arrays(arrays, level, resamples)
     codes = group_codes(groups, arrays[0].shape[:1])
-    count = int(codes.max()) + 1
-    if count == 1 and resamples:
+    made = {"level": level, "items": len(codes), "groups": int(codes.max()) + 1, "seed": seed}
+    if made["groups"] == 1 and resamples:
         raise DataError("All items belong to one group; an interval needs at least two independent groups.")
-    value = float(metric(*arrays))
-    if np.isnan(value):
-        raise DataError(f"{metric_name(metric)} is undefined on these {len(codes)} items; pass data that it can score.")
-    if not resamples:
-        return Interval(value, np.nan, np.nan, count, 0, 0)
-    values = resampled_values(metric, arrays, codes, resamples, seed, weighted)
-    kept = values[~np.isnan(values)]
-    if 2 * len(kept) < resamples:
-        raise DataError(
-            f"{metric_name(metric)} is undefined on {resamples - len(kept)} of {resamples} resamples, so it has no "
-            "honest interval; pass more items or groups of each class."
-        )
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), count, len(kept), resamples - len(kept))
+    quick = sklearn.config_context(assume_finite=True, skip_parameter_validation=True)
+    with warnings.catch_warnings(action="ignore"), quick:
+        values = {name: float(metric(*arrays)) for name, metric in metrics.items()}
+        undefined = [name for name, value in values.items() if np.isnan(value)]
+        if undefined:
+            raise DataError(f"{undefined[0]} is undefined on these {len(codes)} items; pass data that it can score.")
+        bar = tqdm(draws(codes, resamples, seed), total=resamples, desc="resampling", leave=False, delay=2)
+        rows = [[metric(*(array[drawn] for array in arrays)) for metric in metrics.values()] for drawn in bar]
+    columns = np.reshape(rows, (resamples, len(metrics))).astype(float).T
+    ends = {name: percentiles(name, column, level) for name, column in zip(metrics, columns, strict=True)}
+    return {name: Score(name, value, **ends[name], **made) for name, value in values.items()}
 
-# %% ../../nbs/metrics/10_intervals.ipynb #fdc8780b
+# %% ../../nbs/metrics/10_intervals.ipynb #7b0ee652
+def percentiles(name: str, values: np.ndarray, level: float) -> dict[str, float]:
+    """Ends of the interval of one metric, and on how many resamples it is defined; NaN where there are none."""
+    kept = values[~np.isnan(values)]
+    if 2 * len(kept) < len(values):
+        raise DataError(
+            f"{name} is undefined on {len(values) - len(kept)} of {len(values)} resamples, so it has no honest "
+            "interval; pass more items or groups of each class."
+        )
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2]) if len(kept) else (np.nan, np.nan)
+    return {"low": float(low), "high": float(high), "resamples": len(kept)}
+
+
 def check_arrays(arrays: Sequence[np.ndarray], level: float, resamples: int) -> None:
     """Refuse empty or unequal arrays, and settings out of range, with a `DataError`."""
     lengths = sorted({len(array) for array in arrays})
@@ -270,68 +139,21 @@ def check_arrays(arrays: Sequence[np.ndarray], level: float, resamples: int) -> 
         )
 
 
-def metric_name(metric: Callable) -> str:
-    """What to call a metric in a message.
-
-    Examples
-    --------
-    >>> metric_name(np.median)
-    'median'
-    """
-    return getattr(metric, "__name__", type(metric).__name__)
-
-# %% ../../nbs/metrics/10_intervals.ipynb #b54e3fc9
-def bootstrap_scores(
-    metrics: dict[str, Callable],
-    *arrays: np.ndarray,
-    groups: Sequence | None = None,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Score]:
-    """Scores with intervals, for metrics that take ``weights``.
-
-    Parameters
-    ----------
-    metrics : dict of str to callable
-        ``metric(*arrays)`` gives a number, ``metric(*arrays, weights=counts)`` one for each row of counts.
-    *arrays, groups, level, resamples, seed
-        As in `bootstrap_interval`.
-
-    Returns
-    -------
-    dict of str to Score
-        Under the names of `metrics`; `Score.resamples` counts the resamples on which the metric was defined.
-
-    Raises
-    ------
-    DataError
-        As `bootstrap_interval`.
-
-    Examples
-    --------
-    >>> def mean(x, weights=None):
-    ...     return x.mean() if weights is None else weights @ x / weights.sum(1)
-    >>> bootstrap_scores({"mean": mean}, np.array([0.0, 1.0]))["mean"].value
-    0.5
-
-    See Also
-    --------
-    genomic_lens.metrics.classification.classification_scores, genomic_lens.metrics.regression.regression_scores
-    """
-    settings = {"groups": groups, "level": level, "resamples": resamples, "seed": seed}
-    scores = {}
-    for name, metric in metrics.items():
-        found = bootstrap_interval(metric, *arrays, **settings, weighted=True)
-        scores[name] = Score(
-            name, found.value, found.low, found.high, level, len(arrays[0]), found.groups, found.resamples, seed
-        )
-    return scores
-
-# %% ../../nbs/metrics/10_intervals.ipynb #1ce38d92
 def chosen(metrics: dict[str, Callable], names: Sequence[str] | None) -> dict[str, Callable]:
     """The metrics of these names, all if None; a `DataError` names an unknown one."""
     unknown = [name for name in names or () if name not in metrics]
     if unknown:
         raise DataError(f"Unknown metric {unknown[0]!r}; expected some of {', '.join(metrics)}.")
     return {name: metrics[name] for name in names or metrics}
+
+# %% ../../nbs/metrics/10_intervals.ipynb #b8559f3f
+def bootstrap_interval(metric: Callable, *arrays: np.ndarray, **settings) -> Score:
+    """One metric with its interval; `settings` and errors are those of `bootstrap_scores`.
+
+    Examples
+    --------
+    >>> bootstrap_interval(np.mean, np.array([0, 1, 1, 1]), resamples=200).value
+    0.75
+    """
+    name = getattr(metric, "__name__", type(metric).__name__)
+    return bootstrap_scores({name: metric}, *arrays, **settings)[name]

@@ -12,176 +12,41 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from ..errors import DataError
-from .intervals import bootstrap_scores, chosen, group_codes, weighted_ranks
+from .intervals import bootstrap_scores, chosen, group_codes
 from ..records import Score
 
 # %% auto #0
-__all__ = ['NOTHING_VARIES', 'METRICS', 'mse', 'mae', 'centred', 'correlation', 'r2', 'pearson', 'spearman', 'varies',
-           'regression_scores']
+__all__ = ['METRICS', 'vary', 'mse', 'mae', 'r2', 'pearson', 'spearman', 'regression_scores']
 
 # %% ../../nbs/metrics/20_regression.ipynb #cec16e9d
-def mse(truth: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None = None) -> float | np.ndarray:
-    """Mean squared error, in squared units of the measurement.
-
-    Parameters
-    ----------
-    truth, predictions : (items,) arrays
-        Measured and predicted.
-    weights : (resamples, items) array or None
-        Counts of each item in each resample; None: each item once.
-
-    Returns
-    -------
-    float, or (resamples,) array where weights are given
-
-    Examples
-    --------
-    >>> float(mse(np.array([0.0, 2.0]), np.array([0.0, 0.0])))
-    2.0
-
-    See Also
-    --------
-    sklearn.metrics.mean_squared_error
-    """
-    if weights is None:
-        return mean_squared_error(truth, predictions)
-    return weights @ (truth - predictions) ** 2 / weights.sum(1)
-
-
-def mae(truth: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None = None) -> float | np.ndarray:
-    """Mean absolute error, in units of the measurement; parameters and result as in `mse`.
-
-    Examples
-    --------
-    >>> float(mae(np.array([0.0, 2.0]), np.array([0.0, 0.0])))
-    1.0
-
-    See Also
-    --------
-    sklearn.metrics.mean_absolute_error
-    """
-    if weights is None:
-        return mean_absolute_error(truth, predictions)
-    return weights @ np.abs(truth - predictions) / weights.sum(1)
-
-# %% ../../nbs/metrics/20_regression.ipynb #f793d1fe
-NOTHING_VARIES = 1e-12
-
-
-def centred(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values minus their mean in each resample, and their variance (NaN where nothing varies).
-
-    Parameters
-    ----------
-    values : (items,) or (resamples, items) array
-        What is centred.
-    weights : (resamples, items) array
-        Counts of each item in each resample.
-
-    Returns
-    -------
-    deviations, variance : (resamples, items) and (resamples,) arrays
-
-    Examples
-    --------
-    >>> centred(np.array([1.0, 3.0]), np.array([[1.0, 1.0], [2.0, 0.0]]))[1]
-    array([ 1., nan])
-    """
-    total = weights.sum(1)
-    deviations = values - ((weights * values).sum(1) / total)[:, None]
-    variance = (weights * deviations**2).sum(1) / total
-    size = (weights * values**2).sum(1) / total
-    return deviations, np.where(variance > NOTHING_VARIES * size, variance, np.nan)
-
-# %% ../../nbs/metrics/20_regression.ipynb #f1473f59
-def correlation(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Pearson's correlation in each resample.
-
-    Parameters
-    ----------
-    first, second : (items,) or (resamples, items) arrays
-        What is correlated.
-    weights : (resamples, items) array
-        Counts of each item in each resample.
-
-    Returns
-    -------
-    (resamples,) array
-        -1 to 1, NaN where one of the two does not vary.
-
-    Examples
-    --------
-    >>> correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]), np.ones((1, 3))).round(6)
-    array([1.])
-    """
-    first, first_variance = centred(first, weights)
-    second, second_variance = centred(second, weights)
-    covariance = (weights * first * second).sum(1) / weights.sum(1)
-    return covariance / np.sqrt(first_variance * second_variance)
-
-# %% ../../nbs/metrics/20_regression.ipynb #3e3d8927
-def r2(truth: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None = None) -> float | np.ndarray:
-    """Share of the variance of the truth that the predictions explain; parameters and result as in `mse`.
-
-    NaN where the truth does not vary.
-
-    Examples
-    --------
-    >>> float(r2(np.array([0.0, 2.0]), np.array([1.0, 1.0])))
-    0.0
-
-    See Also
-    --------
-    sklearn.metrics.r2_score
-    """
-    if weights is None:
-        return r2_score(truth, predictions) if np.ptp(truth) > 0 else np.nan
-    return 1 - mse(truth, predictions, weights) / centred(truth, weights)[1]
-
-
-def pearson(truth: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None = None) -> float | np.ndarray:
-    """Pearson's correlation; parameters and result as in `mse`. NaN where truth or predictions do not vary.
-
-    Examples
-    --------
-    >>> round(float(pearson(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]))), 6)
-    1.0
-
-    See Also
-    --------
-    scipy.stats.pearsonr
-    """
-    if weights is None:
-        return stats.pearsonr(truth, predictions).statistic if varies(truth, predictions) else np.nan
-    return correlation(truth, predictions, weights)
-
-# %% ../../nbs/metrics/20_regression.ipynb #5b278ca6
-def spearman(truth: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None = None) -> float | np.ndarray:
-    """Spearman's rank correlation; parameters and result as in `mse`. NaN where truth or predictions do not vary.
-
-    Examples
-    --------
-    >>> round(float(spearman(np.array([0.0, 1.0, 2.0]), np.array([1.0, 10.0, 1000.0]))), 6)
-    1.0
-
-    See Also
-    --------
-    scipy.stats.spearmanr
-    """
-    if weights is None:
-        return stats.spearmanr(truth, predictions).statistic if varies(truth, predictions) else np.nan
-    return correlation(weighted_ranks(truth, weights), weighted_ranks(predictions, weights), weights)
-
-
-def varies(*arrays: np.ndarray) -> bool:
-    """Whether each array holds at least two different values.
-
-    Examples
-    --------
-    >>> varies(np.array([1.0, 1.0])), varies(np.array([1.0, 2.0]))
-    (False, True)
-    """
+def vary(*arrays: np.ndarray) -> bool:
+    """Whether each array holds at least two different values."""
     return all(np.ptp(array) > 0 for array in arrays)
+
+
+def mse(truth: np.ndarray, predictions: np.ndarray) -> float:
+    """Mean squared error of two (items,) arrays, in squared units of the measurement."""
+    return mean_squared_error(truth, predictions)
+
+
+def mae(truth: np.ndarray, predictions: np.ndarray) -> float:
+    """Mean absolute error of two (items,) arrays, in units of the measurement."""
+    return mean_absolute_error(truth, predictions)
+
+
+def r2(truth: np.ndarray, predictions: np.ndarray) -> float:
+    """Share of the variance of the truth that the predictions explain; NaN where the truth does not vary."""
+    return r2_score(truth, predictions) if vary(truth) else np.nan
+
+
+def pearson(truth: np.ndarray, predictions: np.ndarray) -> float:
+    """Pearson's correlation, -1 to 1; NaN where truth or predictions do not vary."""
+    return stats.pearsonr(truth, predictions).statistic if vary(truth, predictions) else np.nan
+
+
+def spearman(truth: np.ndarray, predictions: np.ndarray) -> float:
+    """Spearman's rank correlation, -1 to 1; NaN where truth or predictions do not vary."""
+    return stats.spearmanr(truth, predictions).statistic if vary(truth, predictions) else np.nan
 
 # %% ../../nbs/metrics/20_regression.ipynb #652e4407
 METRICS = {"mse": mse, "mae": mae, "r2": r2, "pearson": pearson, "spearman": spearman}
@@ -192,10 +57,8 @@ def regression_scores(
     predictions: np.ndarray,
     *,
     groups: Sequence | None = None,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
     metrics: Sequence[str] | None = None,
+    **settings,
 ) -> dict[str, Score]:
     """Errors, R² and correlations, each with a percentile bootstrap interval.
 
@@ -206,24 +69,17 @@ def regression_scores(
     predictions : array of the same shape
         Predicted values.
     groups : sequence or None
-        What each item belongs to: identical sequences, gene, chromosome. Whole groups are resampled. None: items.
-    level : float
-        Coverage that the intervals aim at, between 0 and 1.
-    resamples, seed : int
-        Number of resamples, and their seed; 0 resamples give the values alone, with NaN for the ends.
+        What each item belongs to; whole groups are resampled. None: items.
     metrics : sequence of str or None
         Some of "mse", "mae", "r2", "pearson", "spearman"; None: all.
+    **settings
+        ``level=0.95, resamples=1000, seed=0``, as in `bootstrap_scores`.
 
     Returns
     -------
     dict of str to Score
-        `Score.resamples` counts the resamples on which the metric is defined.
-
-    Raises
-    ------
-    DataError
-        If shapes differ, there is more than one target, nothing is left, a prediction is not finite, or a metric is
-        undefined (correlation with a constant).
+        A `DataError` if shapes differ, there is more than one target, nothing is left, a prediction is not finite, or a
+        metric is undefined (correlation with a constant).
 
     Examples
     --------
@@ -236,7 +92,7 @@ def regression_scores(
     """
     used = chosen(METRICS, metrics)
     truth, predictions = np.atleast_1d(np.asarray(truth, dtype=float)), np.atleast_1d(np.asarray(predictions, float))
-    if truth.size != len(truth) or predictions.size != len(predictions) or truth.size != predictions.size:
+    if not truth.size == len(truth) == predictions.size == len(predictions):
         raise DataError(
             f"truth has shape {truth.shape} and predictions {predictions.shape}; expected one number for each item in "
             "both (score several targets one by one)."
@@ -248,4 +104,4 @@ def regression_scores(
     truth, predictions, codes = truth[kept], predictions[kept], group_codes(groups, kept.shape)[kept]
     if not (np.isfinite(predictions).all() and np.isfinite(truth).all()):
         raise DataError("Some measurements are infinite or some predictions are not finite; pass finite numbers.")
-    return bootstrap_scores(used, truth, predictions, groups=codes, level=level, resamples=resamples, seed=seed)
+    return bootstrap_scores(used, truth, predictions, groups=codes, **settings)

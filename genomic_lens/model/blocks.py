@@ -35,6 +35,7 @@ class MLP(nn.Module):
         self.fc1 = nn.Linear(d_model, d_inner)
         self.activation = nn.GELU(approximate="tanh")
         self.fc2 = nn.Linear(d_inner, d_model)
+        self.fc2.writes_residual = True  # starts smaller the deeper the model is
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.fc2(self.activation(self.fc1(hidden)))

@@ -94,6 +94,8 @@ class ImplicitFilter(nn.Module):
         Initial frequency of the sines; one is learnt per hidden unit and shared by all layers.
     shift : float
         Of the decay window.
+    skip : bool
+        Whether there is a skip term.
 
     See Also
     --------
@@ -120,6 +122,7 @@ class ImplicitFilter(nn.Module):
         depth: int = 2,
         frequency: float = 10.0,
         shift: float = 0.05,
+        skip: bool = True,
     ):
         super().__init__()
         self.channels, self.l_max, self.features, self.shift = channels, l_max, features, shift
@@ -127,13 +130,14 @@ class ImplicitFilter(nn.Module):
         self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.last = nn.Linear(width, channels, bias=False)
         self.frequency = nn.Parameter(torch.full((width,), float(frequency)))
-        self.skip = nn.Parameter(torch.randn(channels))
+        self.skip = nn.Parameter(torch.randn(channels)) if skip else None
 
     def forward(self, length: int) -> torch.Tensor:
-        """Taps at lags 0 … length - 1 as (channels, length), the skip term in lag 0."""
-        place, described = lag_features(length, self.l_max, self.features, self.first.weight)
-        hidden = torch.sin(self.frequency * self.first(described))
-        for layer in self.inner:
-            hidden = torch.sin(self.frequency * layer(hidden))
-        taps = self.last(hidden) * decay_window(place, self.channels, self.shift)
-        return torch.cat([taps[:1] + self.skip, taps[1:]]).T
+        """Taps at lags 0 … length - 1 as (channels, length), the skip term in lag 0; never in autocast's precision."""
+        with torch.autocast(self.first.weight.device.type, enabled=False):
+            place, described = lag_features(length, self.l_max, self.features, self.first.weight)
+            hidden = torch.sin(self.frequency * self.first(described))
+            for layer in self.inner:
+                hidden = torch.sin(self.frequency * layer(hidden))
+            taps = self.last(hidden) * decay_window(place, self.channels, self.shift)
+            return (taps if self.skip is None else torch.cat([taps[:1] + self.skip, taps[1:]])).T

@@ -73,11 +73,16 @@ class HyenaOperator(nn.Module):
         streams = (order + 1) * d_model
         self.in_proj = nn.Linear(d_model, streams)
         self.short_filter = nn.Conv1d(streams, streams, short_kernel, groups=streams)
-        sides = 2 if two_sided else 1
-        self.filters = ImplicitFilter(sides * (order - 1) * d_model, l_max, width=filter_order, **filter_options)
+        self.filters = ImplicitFilter((order - 1) * d_model, l_max, width=filter_order, **filter_options)
+        self.filters_ahead = None
+        if two_sided:
+            self.filters_ahead = ImplicitFilter(
+                (order - 1) * d_model, l_max, width=filter_order, skip=False, **filter_options
+            )
         self.gates = nn.ModuleList(Product() for _ in range(order))
         self.dropout = nn.Dropout(dropout)
         self.out_proj = nn.Linear(d_model, d_model)
+        self.out_proj.writes_residual = True  # starts smaller the deeper the model is
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Mix (batch, length, d_model) hidden states; `mask` (batch, length) is False at padding."""
@@ -108,11 +113,11 @@ class HyenaOperator(nn.Module):
 
     def taps(self, length: int) -> tuple[torch.Tensor, int]:
         """Long filters for inputs of a length, (order - 1, d_model, taps), and the lag of the first tap."""
-        drawn = self.filters(length).unflatten(0, (-1, self.order - 1, self.d_model))
-        if not self.two_sided:
-            return drawn[0], 0
-        back, ahead = drawn
-        return torch.cat([ahead[..., 1:].flip(-1), back], dim=-1), 1 - length
+        back = self.filters(length).unflatten(0, (self.order - 1, self.d_model))
+        if self.filters_ahead is None:
+            return back, 0
+        ahead = self.filters_ahead(length).unflatten(0, (self.order - 1, self.d_model))[..., 1:]
+        return torch.cat([ahead.flip(-1), back], dim=-1), 1 - length
 
     @torch.no_grad()
     def mixing_operator(self, hidden: torch.Tensor) -> HyenaMixing:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 
 from ..config import HyenaGLTConfig
+from ..data.hf_tokenizer import HFDNATokenizer
 from ..errors import ModelError
 from .blocks import HyenaBlock
 from .gates import LayerNorm
 from .heads import RegressionHead, SequenceClassificationHead, pool
-from .pretrained import GenomicPreTrainedModel, check_labels, check_length
+from .pretrained import GenomicPreTrainedModel, check_ids, check_labels, check_length
 
 # %% auto #0
 __all__ = ['HyenaGLTModel', 'HyenaGLTForSequenceClassification', 'HyenaGLTForRegression']
@@ -92,9 +93,11 @@ class HyenaGLTModel(GenomicPreTrainedModel):
         """The start of the residual stream."""
         if (input_ids is None) == (inputs_embeds is None):
             raise ModelError("Pass either input_ids or inputs_embeds, and not both.")
-        given = input_ids if inputs_embeds is None else inputs_embeds
-        check_length(given.shape[1], self.config)
-        return self.dropout(self.embeddings(input_ids) if inputs_embeds is None else inputs_embeds)
+        if inputs_embeds is None:
+            check_ids(input_ids, self.config)
+            inputs_embeds = self.embeddings(input_ids)
+        check_length(inputs_embeds.shape[1], self.config)
+        return self.dropout(inputs_embeds)
 
     def padding_mask(
         self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None
@@ -179,9 +182,11 @@ class HyenaGLTForSequenceClassification(_SequenceModel):
         super().__init__(config, SequenceClassificationHead(config.d_model, config.num_labels, config.dropout))
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy over the labelled sequences."""
+        """Mean cross-entropy over the labelled sequences; 0 where none is."""
         check_labels(labels, self.config.num_labels)
-        return nn.functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        smoothing = self.config.label_smoothing
+        total = nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+        return total / (labels != -100).sum().clamp_min(1)
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #e73aefcd
 class HyenaGLTForRegression(_SequenceModel):
@@ -212,3 +217,4 @@ class HyenaGLTForRegression(_SequenceModel):
 AutoConfig.register("hyena_glt", HyenaGLTConfig)
 AutoModel.register(HyenaGLTConfig, HyenaGLTModel)
 AutoModelForSequenceClassification.register(HyenaGLTConfig, HyenaGLTForSequenceClassification)
+AutoTokenizer.register(HyenaGLTConfig, slow_tokenizer_class=HFDNATokenizer)

@@ -61,7 +61,8 @@ def long_convolution(signal: torch.Tensor, taps: torch.Tensor, first_lag: int = 
     """
     length = signal.shape[-1]
     inner = torch.promote_types(torch.promote_types(signal.dtype, taps.dtype), torch.float32)
-    size = next_fast_len(length + taps.shape[-1] - 1, real=True)
+    reach = max(-first_lag, first_lag + taps.shape[-1] - 1)
+    size = next_fast_len(max(length + reach, taps.shape[-1]), real=True)
     with torch.autocast(signal.device.type, enabled=False):
         spectrum = filter_spectrum(taps.to(inner), size, first_lag)
         out = torch.fft.irfft(torch.fft.rfft(signal.to(inner), n=size) * spectrum, n=size)

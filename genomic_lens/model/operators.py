@@ -58,11 +58,11 @@ class MixingOperator(ABC):
 
     def row(self, position: int, path: Path = "value") -> torch.Tensor:
         """How strongly one output draws on every input, (length,)."""
-        return self.norms(slice(position, position + 1), slice(0, self.length), path)[0]
+        return self.norms(self._single(position), slice(0, self.length), path)[0]
 
     def column(self, position: int, path: Path = "value") -> torch.Tensor:
         """How strongly one input reaches every output, (length,)."""
-        return self.norms(slice(0, self.length), slice(position, position + 1), path)[:, 0]
+        return self.norms(slice(0, self.length), self._single(position), path)[:, 0]
 
     def window(
         self, rows: slice | None = None, columns: slice | None = None, bins: int | None = None, path: Path = "value"
@@ -76,6 +76,11 @@ class MixingOperator(ABC):
         part, whole = (self.window(rows, columns, path=which).norm() for which in (path, "full"))
         return float(part / whole.clamp_min(torch.finfo(whole.dtype).tiny))
 
+    def _single(self, position: int) -> slice:
+        if not 0 <= position < self.length:
+            raise ModelError(f"Position {position} came; expected 0 to {self.length - 1}.")
+        return slice(position, position + 1)
+
 # %% ../../nbs/model/15_operators.ipynb #7f58be58
 def pool_norms(norms: torch.Tensor, bins: int) -> torch.Tensor:
     """Pool a (rows, columns) map to at most `bins` cells a side by the root of the mean square.
@@ -85,9 +90,11 @@ def pool_norms(norms: torch.Tensor, bins: int) -> torch.Tensor:
     >>> pool_norms(torch.tensor([[3.0, 4.0], [3.0, 4.0]]), bins=1)
     tensor([[3.5355]])
     """
-    squares = norms.square()[None, None]
-    size = [min(bins, side) for side in norms.shape]
-    return torch.nn.functional.adaptive_avg_pool2d(squares, size)[0, 0].sqrt()
+    pooled = norms.square()
+    for axis in (0, 1):
+        parts = pooled.tensor_split(min(bins, pooled.shape[axis]), dim=axis)
+        pooled = torch.cat([part.mean(axis, keepdim=True) for part in parts], dim=axis)
+    return pooled.sqrt()
 
 # %% ../../nbs/model/15_operators.ipynb #102ef284
 def short_convolution(signal: torch.Tensor, taps: torch.Tensor, first_lag: int = 0) -> torch.Tensor:
@@ -262,17 +269,19 @@ class HyenaMixing(MixingOperator):
     def kernels(self, rows: slice, columns: slice, path: Path) -> torch.Tensor:
         """Channel by channel, how each stream of a path carries column to row: (rows, columns, streams, width)."""
         row_range, column_range = (range(*part.indices(self.length)) for part in (rows, columns))
+        if not row_range or not column_range:
+            raise ModelError(f"The window {rows} by {columns} is empty; the sequence has {self.length} tokens.")
         by_columns = len(column_range) <= len(row_range)
         parts = []
         for stream in self.streams(path):
             if by_columns:
                 source = impulses(column_range, self.width, self._factors.gates)
                 reached = walk_forward(self._factors, stream, self._short(stream, source))
-                parts.append(reached[..., row_range.start : row_range.stop].permute(2, 0, 1))
+                parts.append(reached[..., rows].permute(2, 0, 1))
             else:
                 source = impulses(row_range, self.width, self._factors.gates)
                 reached = self._short_transposed(stream, walk_backward(self._factors, stream, source))
-                parts.append(reached[..., column_range.start : column_range.stop].permute(0, 2, 1))
+                parts.append(reached[..., columns].permute(0, 2, 1))
         return torch.stack(parts, dim=2)
 
     def blocks(self, rows: slice, columns: slice, path: Path = "value") -> torch.Tensor:

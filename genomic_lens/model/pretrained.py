@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
@@ -18,7 +19,8 @@ from ..errors import DataError, ModelError
 from .filters import ImplicitFilter
 
 # %% auto #0
-__all__ = ['GenomicPreTrainedModel', 'check_folder', 'initialize', 'fingerprint', 'check_length', 'check_labels']
+__all__ = ['GenomicPreTrainedModel', 'check_folder', 'check_backbone', 'initialize', 'fingerprint', 'check_ids', 'check_length',
+           'check_labels']
 
 # %% ../../nbs/model/35_pretrained.ipynb #898f5d0f
 class GenomicPreTrainedModel(PreTrainedModel):
@@ -27,6 +29,7 @@ class GenomicPreTrainedModel(PreTrainedModel):
     config_class = HyenaGLTConfig
     base_model_prefix = "hyena_glt"
     supports_gradient_checkpointing = True
+    _keep_in_fp32_modules_strict = ("filters", "filters_ahead")  # half precision draws other filters
     accepts_loss_kwargs = False  # the loss is a mean over each batch, as `Trainer` expects without them
 
     @torch.no_grad()
@@ -42,13 +45,22 @@ class GenomicPreTrainedModel(PreTrainedModel):
         ModelError
             If the folder is no checkpoint, or its weights do not fit.
         """
-        check_folder(pretrained_model_name_or_path)
-        kwargs.setdefault("use_safetensors", True)
+        name = pretrained_model_name_or_path
+        check_folder(name)
+        settings = {"use_safetensors": True, **kwargs, "output_loading_info": True, "ignore_mismatched_sizes": True}
         try:
-            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
-        except (OSError, ValueError, RuntimeError) as error:
+            model, report = super().from_pretrained(name, *args, **settings)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().split("\n")[0]
-            raise ModelError(f"{pretrained_model_name_or_path} cannot be loaded as {cls.__name__}: {reason}") from error
+            raise ModelError(f"{name} cannot be loaded as {cls.__name__}: {reason}") from error
+        if report["mismatched_keys"] and not kwargs.get("ignore_mismatched_sizes"):
+            weight, came, expected = min(report["mismatched_keys"])
+            raise ModelError(
+                f"{name} cannot be loaded as {cls.__name__}: {weight} has shape {tuple(came)}, its configuration "
+                f"expects {tuple(expected)}; put the two together that were saved together."
+            )
+        check_backbone(name, cls, report["missing_keys"])
+        return (model, report) if kwargs.get("output_loading_info") else model
 
     def save_pretrained(self, save_directory, *args, **kwargs):
         """Write configuration and weights into a folder.
@@ -58,12 +70,14 @@ class GenomicPreTrainedModel(PreTrainedModel):
         ModelError
             If the disk does not take them; what it has taken is no checkpoint.
         """
+        if Path(save_directory).is_file():
+            raise ModelError(f"The model cannot be saved to {save_directory}, which is a file; choose a folder.")
         try:
             return super().save_pretrained(save_directory, *args, **kwargs)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ModelError(
-                f"The model cannot be saved to {save_directory} ({error.strerror or error}); free some space or choose "
-                "another folder, and save again."
+                f"The model cannot be saved to {save_directory} ({getattr(error, 'strerror', None) or error}); free "
+                "some space or choose another folder, and save again."
             ) from error
 
 # %% ../../nbs/model/35_pretrained.ipynb #de60cf9d
@@ -88,6 +102,23 @@ def check_folder(name: str | Path) -> None:
     elif folder.is_absolute() or len(folder.parts) != 2 or str(name).startswith("."):
         raise ModelError(f"{folder} does not exist; pass a folder that save_pretrained() or the trainer wrote.")
 
+# %% ../../nbs/model/35_pretrained.ipynb #8f367981
+def check_backbone(name: str | Path, kind: type, missing: set[str]) -> None:
+    """Refuse weights that lack a part of the backbone.
+
+    Raises
+    ------
+    ModelError
+        Naming the first of the parts.
+    """
+    prefix = f"{kind.base_model_prefix}."
+    parts = sorted(key for key in missing if key.startswith(prefix) or not key.startswith("head."))
+    if parts:
+        raise ModelError(
+            f"{name} cannot be loaded as {kind.__name__}: it lacks {len(parts)} weights of the backbone, the first is "
+            f"{parts[0]}; its configuration and weights do not belong together."
+        )
+
 # %% ../../nbs/model/35_pretrained.ipynb #f0b499e9
 def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:
     """Set the starting weights of one module; called by `transformers` for each.
@@ -111,9 +142,11 @@ def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:
                 init.uniform_(layer.bias, -bound, bound)
             layer._is_hf_initialized = True
         init.constant_(module.frequency, config.filter_frequency)
-        init.normal_(module.skip)
+        if module.skip is not None:
+            init.normal_(module.skip)
     elif isinstance(module, (nn.Linear, nn.Embedding)):
-        init.normal_(module.weight, std=deviation)
+        depth = 2 * config.n_layers if getattr(module, "writes_residual", False) else 1
+        init.normal_(module.weight, std=deviation / depth**0.5)
         if getattr(module, "bias", None) is not None:
             init.zeros_(module.bias)
     elif isinstance(module, nn.Conv1d):
@@ -123,12 +156,6 @@ def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:
     elif isinstance(module, nn.LayerNorm):
         init.ones_(module.weight)
         init.zeros_(module.bias)
-    for name in ("out_proj", "fc2"):
-        layer = getattr(module, name, None)
-        if isinstance(layer, nn.Linear):
-            init.normal_(layer.weight, std=deviation / (2 * config.n_layers) ** 0.5)
-            init.zeros_(layer.bias)
-            layer._is_hf_initialized = True
 
 # %% ../../nbs/model/35_pretrained.ipynb #b6fd414c
 def fingerprint(model: nn.Module) -> str:
@@ -144,6 +171,22 @@ def fingerprint(model: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
+
+# %% ../../nbs/model/35_pretrained.ipynb #d2683114
+def check_ids(input_ids: torch.Tensor, config: HyenaGLTConfig) -> None:
+    """Refuse ids that are no (batch, length) rectangle or outside the vocabulary.
+
+    Raises
+    ------
+    ModelError
+        With what came and what was expected.
+    """
+    if input_ids.ndim != 2 or not input_ids.numel():
+        shape = tuple(input_ids.shape)
+        raise ModelError(f"Ids of shape {shape} came; expected (batch, length) with at least one token.")
+    low, high = int(input_ids.min()), int(input_ids.max())
+    if low < 0 or high >= config.vocab_size:
+        raise ModelError(f"Ids from {low} to {high} came; this model knows 0 to {config.vocab_size - 1}.")
 
 # %% ../../nbs/model/35_pretrained.ipynb #b3efdf46
 def check_length(length: int, config: HyenaGLTConfig) -> None:

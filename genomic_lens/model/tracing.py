@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
+from .gates import evaluating
 from .operators import MixingOperator
 
 # %% auto #0
@@ -61,6 +62,8 @@ class Trace:
     def tokens(self, item: int) -> slice:
         """Where in its row of the batch a sequence stands."""
         real = self.mask[item].nonzero().flatten()
+        if not len(real):
+            raise ModelError(f"Sequence {item} of the batch is padding alone; expected at least one token.")
         start, stop = int(real[0]), int(real[-1]) + 1
         if stop - start != len(real):
             raise ModelError("The attention mask has holes; expected padding at the ends only.")
@@ -127,10 +130,6 @@ def trace(
     if not found or not set(wanted) <= set(found):
         raise ModelError(f"Layers {list(wanted)} were asked for; this model has {len(found)} that can be traced.")
     mask = model.config.pad_token_id != input_ids if attention_mask is None else attention_mask.bool()
-    training = model.training
-    try:
-        with recording({layer: found[layer] for layer in wanted}) as kept, torch.no_grad():
-            output = model.eval()(input_ids=input_ids, attention_mask=mask)
-    finally:
-        model.train(training)
+    with evaluating(model), recording({layer: found[layer] for layer in wanted}) as kept, torch.no_grad():
+        output = model(input_ids=input_ids, attention_mask=mask)
     return Trace(kept, mask, output)

@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 
 from ..errors import GenomicLensError, TrainingError
 
 # %% auto #0
-__all__ = ['atomic_folder', 'replace_folder', 'last_checkpoint', 'check_checkpoint']
+__all__ = ['MODEL_FILES', 'STATE_FILES', 'atomic_folder', 'replace_folder', 'last_checkpoint', 'check_checkpoint', 'reading']
 
 # %% ../../nbs/training/20_checkpoints.ipynb #ccea74cd
 @contextmanager
@@ -63,13 +64,19 @@ def atomic_folder(final: str | Path) -> Iterator[Path]:
 
 # %% ../../nbs/training/20_checkpoints.ipynb #d897593d
 def replace_folder(partial: Path, final: Path) -> None:
-    """Flush the files of a folder to the disk and rename it; an older one of the name goes first."""
+    """Flush the files of a folder to the disk and rename it; an older one of the name steps aside first.
+
+    Deleting takes time, and under its own name a half-deleted folder would look like a checkpoint.
+    """
     for file in (path for path in partial.rglob("*") if path.is_file()):
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
+    older = final.with_name(f".{final.name}.older")
+    shutil.rmtree(older, ignore_errors=True)
     if final.exists():
-        shutil.rmtree(final)
+        final.rename(older)
     partial.rename(final)
+    shutil.rmtree(older, ignore_errors=True)
 
 # %% ../../nbs/training/20_checkpoints.ipynb #0b0a4ea6
 def last_checkpoint(output_dir: str | Path) -> Path | None:
@@ -88,19 +95,45 @@ def last_checkpoint(output_dir: str | Path) -> Path | None:
     return found[max(found)] if found else None
 
 # %% ../../nbs/training/20_checkpoints.ipynb #3747a701
-def check_checkpoint(folder: str | Path) -> Path:
-    """Refuse a folder from which training cannot go on.
+MODEL_FILES = ("config.json", "model.safetensors")
+STATE_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+def check_checkpoint(folder: str | Path, needed: Iterable[str] = (*MODEL_FILES, *STATE_FILES)) -> Path:
+    """Refuse a folder from which training cannot go on, or that lacks other files that are needed.
 
     Raises
     ------
     TrainingError
         Naming what is missing.
+
+    Examples
+    --------
+    >>> check_checkpoint("run/checkpoint-10")  # doctest: +SKIP
+    PosixPath('run/checkpoint-10')
     """
     folder = Path(folder)
-    needed = ("config.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
     missing = [name for name in needed if not (folder / name).exists()]
     if missing:
         raise TrainingError(
-            f"{folder} is no checkpoint to resume from: it lacks {', '.join(missing)}; pass a checkpoint-N folder."
+            f"{folder} is no whole checkpoint: it lacks {', '.join(missing)}; pass a folder that the trainer wrote."
         )
     return folder
+
+# %% ../../nbs/training/20_checkpoints.ipynb #a9e31106
+@contextmanager
+def reading(folder: str | Path | None) -> Iterator[None]:
+    """Turn whatever goes wrong while a checkpoint is read into a `TrainingError` that names it.
+
+    Examples
+    --------
+    >>> with reading("run/checkpoint-10"):
+    ...     state = Path("run/checkpoint-10/trainer_state.json").read_text()  # doctest: +SKIP
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, LookupError, EOFError, UnpicklingError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(
+            f"The checkpoint {folder} cannot be read ({reason}); resume from another one, or start afresh."
+        ) from error

@@ -5,6 +5,7 @@
 # %% ../../nbs/training/30_trainer.ipynb #ceb34df7
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback
-from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
+from transformers import Trainer, TrainerCallback, TrainerState, set_seed
+from transformers.trainer import DEFAULT_PROGRESS_CALLBACK, TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import EvalPrediction, rotate_checkpoints
 
@@ -26,10 +27,17 @@ from ..metrics import classification_scores, regression_scores
 from ..records import Score, atomic_write
 from .arguments import parameter_groups, training_arguments
 from .batches import EpochLoader, SeededBatchSampler
-from .checkpoints import atomic_folder, check_checkpoint, last_checkpoint
+from genomic_lens.training.checkpoints import (
+    MODEL_FILES,
+    STATE_FILES,
+    atomic_folder,
+    check_checkpoint,
+    last_checkpoint,
+    reading,
+)
 
 # %% auto #0
-__all__ = ['LossBar', 'history_table', 'TableLog', 'score', 'HyenaGLTTrainer']
+__all__ = ['OF_THE_RUN', 'LossBar', 'history_table', 'TableLog', 'WholeRows', 'score', 'HyenaGLTTrainer']
 
 # %% ../../nbs/training/30_trainer.ipynb #b0709e6e
 class LossBar(ProgressCallback):
@@ -41,8 +49,12 @@ class LossBar(ProgressCallback):
             self.training_bar.set_postfix(shown, refresh=False)
 
 # %% ../../nbs/training/30_trainer.ipynb #a1985c5b
+# Endings of what describes a run of the program rather than a step: a resumed run has other ones.
+OF_THE_RUN = ("runtime", "per_second", "flos", "train_loss", "preparation_time")
+
+
 def history_table(log_history: list[dict]) -> pd.DataFrame:
-    """One row a step from the trainer's history: step, epoch, loss, learning rate, validation scores.
+    """One row a step from the trainer's history: step, epoch, loss, learning rate, gradient norm, validation scores.
 
     Examples
     --------
@@ -53,7 +65,8 @@ def history_table(log_history: list[dict]) -> pd.DataFrame:
     for entry in log_history:
         rows.setdefault(entry["step"], {}).update(entry)
     table = pd.DataFrame([{"step": step, **row} for step, row in sorted(rows.items())])
-    return table.drop(columns=[name for name in table if "runtime" in name or "per_second" in name or "flos" in name])
+    first = [name for name in ("step", "epoch", "loss", "learning_rate", "grad_norm") if name in table]
+    return table[first + sorted(name for name in table if name not in first and not name.endswith(OF_THE_RUN))]
 
 # %% ../../nbs/training/30_trainer.ipynb #51387bcd
 class TableLog(TrainerCallback):
@@ -67,6 +80,18 @@ class TableLog(TrainerCallback):
         atomic_write(self.path, lambda file: file.write(text.encode()))
 
     on_evaluate = on_save = on_train_end = write
+
+# %% ../../nbs/training/30_trainer.ipynb #fe8660ea
+class WholeRows(TrainerCallback):
+    """Log before each checkpoint, and write it again where the epoch's validation comes after it."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_log = control.should_log or control.should_save
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        saved = Path(args.output_dir, f"checkpoint-{state.global_step}").exists()
+        control.should_save = control.should_save or (control.should_evaluate and saved)
+        control.should_log = control.should_log or control.should_save
 
 # %% ../../nbs/training/30_trainer.ipynb #ba10f44a
 class _Trainer(Trainer):
@@ -84,6 +109,31 @@ class _Trainer(Trainer):
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             self.optimizer = kind(parameter_groups(self.model, self.glt_config), **options)
         return self.optimizer
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        # A pickle of the arguments, which nothing reads: it could run code when it is opened, and it names paths.
+        Path(output_dir or self.args.output_dir, TRAINING_ARGS_NAME).unlink(missing_ok=True)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        with reading(resume_from_checkpoint):
+            state = Path(resume_from_checkpoint, TRAINER_STATE_NAME)
+            if state.exists():
+                TrainerState.load_from_json(str(state))
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _issue_warnings_after_load(self, load_result) -> None:
+        others = [*load_result.missing_keys, *load_result.unexpected_keys]
+        if others:
+            raise ValueError(f"it is of another model, in which {others[0]} is not what it is here")
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with reading(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with reading(checkpoint):
+            super()._load_rng_state(checkpoint)
 
     def _get_output_dir(self, trial=None) -> str:
         return str(getattr(self, "staging", self.args.output_dir))
@@ -180,7 +230,7 @@ class HyenaGLTTrainer:
             data_collator=PaddingCollator(self.config.pad_token_id),
             processing_class=None if tokenizer is None else tokenizer.hf(),
             compute_metrics=self._numbers,
-            callbacks=[*([TableLog(Path(output_dir, "log.csv"))] if output_dir else []), *callbacks],
+            callbacks=[*([WholeRows(), TableLog(Path(output_dir, "log.csv"))] if output_dir else []), *callbacks],
         )
         self.hf.glt_config = self.config
         self.hf.remove_callback(DEFAULT_PROGRESS_CALLBACK)
@@ -206,17 +256,22 @@ class HyenaGLTTrainer:
         """
         if self.hf.train_dataset is None:
             raise TrainingError("There is no train_dataset; pass one when the trainer is made.")
-        start = self._resume
+        start, self._resume = self._resume, None
         if resume is True:
             start = last_checkpoint(self.output_dir) if self.output_dir else None
         elif resume:
-            start = check_checkpoint(resume)
+            start = Path(resume)
+        if start is not None:
+            check_checkpoint(start)
+        set_seed(self.hf.args.seed)
         self.hf.train(resume_from_checkpoint=None if start is None else str(start))
         return self.history
 
     def predict(self, dataset: GenomicDataset) -> np.ndarray:
-        """Logits or values of each example, in order."""
-        return self.hf.predict(dataset).predictions
+        """Logits or values of each example, in order; labels are not looked at."""
+        unlabelled = copy.copy(dataset)
+        unlabelled.labels = None
+        return self.hf.predict(unlabelled).predictions
 
     def evaluate(self, dataset: GenomicDataset | None = None, **options) -> dict[str, Score]:
         """Scores with intervals, on the validation set or another one; options as of `score`."""
@@ -239,9 +294,11 @@ class HyenaGLTTrainer:
         return Path(path)
 
     def load_checkpoint(self, path: str | Path) -> None:
-        """Take the weights of a checkpoint now, and let `train` go on from it."""
-        self._resume = check_checkpoint(path)
-        self.hf._load_from_checkpoint(str(path))
+        """Take the weights of a checkpoint or a saved model; from a checkpoint, `train` goes on where it stood."""
+        resumable = Path(path, TRAINER_STATE_NAME).exists()
+        folder = check_checkpoint(path, (*MODEL_FILES, *STATE_FILES) if resumable else MODEL_FILES)
+        self.hf._load_from_checkpoint(str(folder))
+        self._resume = folder if resumable else None
 
     def _numbers(self, prediction: EvalPrediction) -> dict[str, float]:
         scores = score(self.config, prediction.predictions, prediction.label_ids, resamples=0)

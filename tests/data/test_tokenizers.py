@@ -20,11 +20,9 @@ def slow_encode(sequence: str, case: str, iupac: str) -> list[int]:
     """The policies as one reads them, letter by letter; KeyError where a letter is refused."""
     ids = []
     for letter in sequence:
-        if letter.islower() and case == "mask" and (letter.upper() in IDS or (letter.upper() in CODES and iupac == "mask")):
-            ids.append(IDS["N"])
-            continue
         known = letter.upper() if case != "error" else letter
-        ids.append(IDS["N"] if known in CODES and iupac == "mask" else IDS[known])
+        number = IDS["N"] if known in CODES and iupac == "mask" else IDS[known]
+        ids.append(IDS["N"] if letter.islower() and case == "mask" else number)
     return ids
 
 
@@ -78,7 +76,7 @@ def test_ambiguity_policies_take_n_either_way():
 
 @pytest.mark.parametrize("special", SPECIALS)
 def test_round_trip_and_offsets_point_at_the_letters(special):
-    """Each token's span, cut from the string, is the letter that the token decodes to: nothing may be shifted by one."""
+    """Each token's span, cut from the string, is the letter that the token decodes to: nothing is shifted by one."""
     tokenizer, sequence = DNATokenizer(special=special), random_sequence("ACGTN", 40)
     ids, spans = tokenizer.encode(sequence), tokenizer.offsets(sequence)
     assert ids.dtype == np.int64
@@ -186,3 +184,9 @@ def test_smallest_vocabulary_is_taken_and_an_empty_batch_is_empty():
 def test_table_refuses_more_than_it_reads():
     assert (lookup_table("error", "error") != 255).sum() == len("ACGTUN")
     assert (lookup_table("upper", "mask") != 255).sum() == 2 * len("ACGTUN" + CODES)
+
+
+def test_one_sequence_in_place_of_several_is_refused():
+    """Iterating over a string would make a batch of single letters."""
+    with pytest.raises(TokenizationError, match="expects a list"):
+        DNATokenizer().encode_batch("ACGT")

@@ -62,6 +62,22 @@ class AndModel(ByHand):
         return self.gate(embeddings[:, 2, 9], embeddings[:, 3, 10])[:, None]
 
 
+class Detector(ByHand):
+    """How often a motif stands in the sequence: one convolution over one-hot bases and one ReLU."""
+
+    def __init__(self, motif: str):
+        super().__init__({0: "found"})
+        self.match, self.bend = nn.Conv1d(12, 1, len(motif)), nn.ReLU()
+        with torch.no_grad():
+            self.match.weight.zero_()
+            for place, base in enumerate(motif):
+                self.match.weight[0, 7 + "ACGT".index(base), place] = 1
+            self.match.bias.fill_(1 - len(motif))
+
+    def score(self, embeddings: torch.Tensor) -> torch.Tensor:
+        return self.bend(self.match(embeddings.transpose(1, 2))).sum(-1)
+
+
 @pytest.fixture
 def make_model():
     return build_model
@@ -75,6 +91,11 @@ def linear_model():
 @pytest.fixture
 def and_model():
     return AndModel()
+
+
+@pytest.fixture
+def detector():
+    return Detector("GATTA")
 
 
 @pytest.fixture

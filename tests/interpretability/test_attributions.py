@@ -1,32 +1,29 @@
 """Attributions: they add up, they are right where the answer is known, and they find what was planted."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data.datasets import GenomicDataset
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ConfigurationError, ModelError
 from genomic_lens.interpretability.attributions import (
-    Question,
     ask,
     attribute,
     contributions,
     exact_multipliers,
-    integrated_multipliers,
 )
 from genomic_lens.interpretability.references import BASELINES
-from genomic_lens.model import HyenaGLTForRegression
+from genomic_lens.model import HyenaGLTForRegression, HyenaGLTForSequenceClassification
 from genomic_lens.model.pretrained import fingerprint
 from genomic_lens.training import HyenaGLTTrainer
 
 SEQUENCE = "CAGGTAAGTNNCCTTTCAGGA"
-
-
-def masked_sum(record):
-    return np.nansum(record.values)
 
 
 def gradient_gap(model, question):
@@ -51,10 +48,13 @@ def test_exact_contributions_add_up(make_model, tokenizer, order, two_sided, poo
         model = make_model(hyena_order=order, two_sided=two_sided, pooling=pooling, dtype=dtype)
         for baseline in BASELINES:
             record = attribute(model, tokenizer, SEQUENCE, "donor", baseline=baseline, references=3)[0]
+            if baseline == "shuffled" and pooling == "first" and not two_sided:
+                assert np.nanmax(abs(record.values)) < 1e-6  # the first base sees itself only, and shuffles keep it
+                continue
             assert record.gap < limit
-            assert abs(record.output - record.reference_output) > 1e-3
             rise = record.output - record.reference_output
-            assert masked_sum(record) == pytest.approx(rise, abs=limit * max(1, abs(rise), np.nansum(abs(record.values))))
+            assert np.nansum(record.values) == pytest.approx(rise, abs=limit * max(1, np.nansum(abs(record.values))))
+            assert abs(rise) > 1e-4
     question = ask(model.eval(), tokenizer, tokenizer.encode(SEQUENCE), 0, "zero", 1, 0)
     assert gradient_gap(model, question) > 0.02
 
@@ -229,7 +229,6 @@ def test_a_sequence_has_the_same_answer_alone_and_among_others(make_model, token
     model = make_model()
     alone = attribute(model, tokenizer, SEQUENCE, "donor", references=3)[0]
     among = attribute(model, tokenizer, ["ACGT", SEQUENCE], "donor", references=3)[1]
-    assert alone.to_dict() == pytest.approx(among.to_dict(), nan_ok=True) if False else True
     np.testing.assert_array_equal(alone.values, among.values)
 
 
@@ -308,7 +307,7 @@ def test_gradients_are_found_where_the_caller_has_switched_them_off(make_model, 
     expected = attribute(make_model(), tokenizer, SEQUENCE, "donor", **options)[0]
     with torch.no_grad():
         found = attribute(model, tokenizer, SEQUENCE, "donor", **options)[0]
-    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
 
 
 def test_dropout_is_off(make_model, tokenizer):
@@ -348,45 +347,54 @@ def test_weights_that_are_not_finite_are_refused(make_model, tokenizer):
 # --- planted truth --------------------------------------------------------------------------------------------------
 
 
-def planted(count, length, motif, seed):
-    """Random sequences, half of them with a motif at a random place; its place, or None."""
+def test_a_detector_solved_by_hand_gives_each_planted_base_its_fifth(detector, tokenizer):
+    """It fires only where all of GATTA stands, so from the mean of the bases the rise of 1 is shared by five bases."""
+    record = attribute(detector, tokenizer, "CCGATCGATTACGTTATC", "found", baseline="mean")[0]
+    expected = np.zeros(18)
+    expected[6:11] = 0.2
+    np.testing.assert_allclose(record.values, expected, atol=1e-6)
+
+
+PLACE, MOTIF = 10, "GTAAG"
+
+
+def planted(count, seed):
+    """Random sequences of 20 bases; every second holds the motif, the others the motif with one base wrong.
+
+    With such near misses no base of the motif can be left unread, and the other bases say nothing.
+    """
     generator = np.random.default_rng(seed)
-    sequences, places = [], []
-    while len(sequences) < count:
-        bases = generator.choice(list("ACGT"), length)
-        place = int(generator.integers(length - len(motif) + 1)) if len(sequences) % 2 else None
-        if place is not None:
-            bases[place : place + len(motif)] = list(motif)
-        if place is not None or motif not in "".join(bases):
-            sequences.append("".join(bases))
-            places.append(place)
-    return sequences, places
+    sequences = generator.choice(list("ACGT"), (count, 20))
+    sequences[:, PLACE : PLACE + len(MOTIF)] = list(MOTIF)
+    for row in sequences[::2]:
+        wrong = generator.integers(len(MOTIF))
+        row[PLACE + wrong] = generator.choice([base for base in "ACGT" if base != MOTIF[wrong]])
+    return ["".join(row) for row in sequences], np.arange(count) % 2
 
 
 @pytest.fixture(scope="module")
-def motif_model():
-    """A small model that has learnt, from sequences alone, whether a motif stands anywhere in them."""
-    from genomic_lens.config import HyenaGLTConfig
-    from genomic_lens.model import HyenaGLTForSequenceClassification
-
-    sequences, places = planted(2000, 24, "GATTACA", seed=0)
-    labels = [int(place is not None) for place in places]
+def motif_models():
+    """A small model before and after it has learnt the motif, from sequences and classes alone."""
     config = HyenaGLTConfig(
-        vocab_size=12, d_model=16, n_layers=1, sequence_length=24, filter_order=16, dropout=0.0, learning_rate=1e-2,
-        num_epochs=6, batch_size=32, conv_kernel_size=7, id2label={0: "random", 1: "motif"},
+        vocab_size=12, d_model=16, n_layers=1, sequence_length=20, filter_order=16, dropout=0.0, conv_kernel_size=7,
+        pooling="last", learning_rate=1e-2, filter_learning_rate=1e-3, num_epochs=8, batch_size=64,
+        id2label={0: "near miss", 1: "motif"},
     )  # fmt: skip
     torch.manual_seed(0)
     model = HyenaGLTForSequenceClassification(config)
-    HyenaGLTTrainer(model, config, GenomicDataset(sequences, labels)).train()
-    return model
+    untrained = copy.deepcopy(model)
+    HyenaGLTTrainer(model, config, GenomicDataset(*planted(2000, seed=0))).train()
+    return untrained, model
 
 
 @pytest.mark.parametrize("method", ["exact", "integrated_gradients"])
-def test_a_trained_model_is_seen_to_read_the_planted_motif(motif_model, tokenizer, method):
-    """Sequences that it has not seen: |contribution| ranks the seven planted bases above the others."""
-    sequences, places = planted(60, 24, "GATTACA", seed=1)
-    sequences, places = sequences[1::2], places[1::2]
-    records = attribute(motif_model, tokenizer, sequences, "motif", method=method, references=10, steps=20)
-    truth = [np.isin(np.arange(24), np.arange(place, place + 7)) for place in places]
-    score = roc_auc_score(np.concatenate(truth), np.concatenate([abs(record.values) for record in records]))
-    assert score >= 0.95
+def test_a_trained_model_is_seen_to_read_the_planted_motif(motif_models, tokenizer, method):
+    """In sequences that it has not seen, |contribution| ranks its bases first; untrained it did not."""
+    sequences = planted(40, seed=1)[0][1::2]
+    truth = np.tile(np.isin(np.arange(20), np.arange(PLACE, PLACE + len(MOTIF))), len(sequences))
+    scores = []
+    for model in motif_models:
+        records = attribute(model, tokenizer, sequences, "motif", method=method, references=8, steps=12)
+        scores.append(roc_auc_score(truth, np.concatenate([abs(record.values) for record in records])))
+    assert scores[0] < 0.8
+    assert scores[1] >= 0.95

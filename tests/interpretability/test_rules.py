@@ -126,7 +126,9 @@ def test_the_inverse_root_has_the_slope_of_its_chord_in_closed_form(change):
 # --- which module follows which rule --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("leaf", [nn.Softmax(-1), nn.MaxPool1d(2), nn.BatchNorm1d(3), nn.LayerNorm(3), nn.Bilinear(1, 1, 1)])
+@pytest.mark.parametrize(
+    "leaf", [nn.Softmax(-1), nn.MaxPool1d(2), nn.BatchNorm1d(3), nn.LayerNorm(3), nn.Bilinear(1, 1, 1)]
+)
 def test_a_leaf_without_a_rule_is_refused_by_name(leaf):
     with (
         pytest.raises(ModelError, match=f"{type(leaf).__name__} has no attribution rule"),
@@ -150,7 +152,7 @@ def test_the_forward_pass_is_unchanged(make_model):
 
 @pytest.mark.parametrize("options", [{"hyena_order": 2}, {"hyena_order": 3, "two_sided": True}, {"n_layers": 1}])
 def test_every_product_and_every_bend_is_called_once_a_pass(make_model, options):
-    """What makes the rules right: a step that is skipped is not explained, and one that is shared is explained twice."""
+    """What makes the rules right: what is skipped is not explained, what is shared is twice."""
     model, calls = make_model(**options), Counter()
     steps = {name: part for name, part in model.named_modules() if isinstance(part, (Product, InverseRoot, *UNARY))}
     with exact_rules(model):
@@ -166,9 +168,7 @@ def test_every_product_and_every_bend_is_called_once_a_pass(make_model, options)
 
 
 def state(model):
-    return [
-        (part.training, getattr(part, "explaining", None), len(part._forward_hooks)) for part in model.modules()
-    ]
+    return [(part.training, getattr(part, "explaining", None), len(part._forward_hooks)) for part in model.modules()]
 
 
 def test_hooks_and_state_are_put_back(make_model):

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, roc_auc_score
 
 from genomic_lens.errors import DataError
-from genomic_lens.metrics.classification import accuracy, auroc, classification_scores, macro_f1, mcc
+from genomic_lens.metrics.classification import auroc, classification_scores, mcc
 
 
 def simulate(classes, items=120, seed=0):
@@ -29,9 +29,8 @@ def test_a_case_by_hand():
 def test_a_constant_answer_has_no_correlation_and_no_order():
     truth = np.array([0] * 9 + [1])
     constant = np.tile([0.9, 0.1], (10, 1))
-    for weights in (None, np.ones((1, 10))):
-        assert mcc(truth, constant, weights) == pytest.approx(0)
-        assert auroc(truth, constant, weights) == pytest.approx(0.5)
+    assert mcc(truth, constant) == 0
+    assert auroc(truth, constant) == 0.5
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -46,15 +45,6 @@ def test_values_are_those_of_scikit_learn(classes):
     assert scores["auroc"].value == pytest.approx(roc_auc_score(truth, column, multi_class="ovr"))
 
 
-@pytest.mark.parametrize("classes", [2, 3, 5])
-@pytest.mark.parametrize("metric", [accuracy, macro_f1, mcc, auroc])
-def test_counts_give_what_the_repeated_items_give(metric, classes):
-    truth, chances = simulate(classes, items=60)
-    weights = np.random.default_rng(1).integers(0, 3, (10, 60))
-    expected = [metric(np.repeat(truth, row), np.repeat(chances, row, axis=0)) for row in weights]
-    assert metric(truth, chances, weights=weights.astype(float)) == pytest.approx(expected)
-
-
 def test_auroc_of_several_classes_leaves_out_classes_that_never_occur():
     truth, chances = simulate(3, items=80)
     kept = truth != 2
@@ -62,31 +52,42 @@ def test_auroc_of_several_classes_leaves_out_classes_that_never_occur():
     assert auroc(truth[kept], chances[kept]) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_auroc_of_one_class_is_undefined(classes):
+    truth, chances = simulate(classes, items=20)
+    assert np.isnan(auroc(np.ones_like(truth), chances))
+
+
+def test_two_classes_are_ordered_by_the_second_column():
+    truth, chances = simulate(2)
+    assert auroc(truth, np.stack([np.zeros(120), chances[:, 1]], 1)) == roc_auc_score(truth, chances[:, 1])
+
+
 def test_resamples_without_a_class_are_left_out_of_auroc_only():
     truth = np.array([1, 0, 0, 0, 0, 0])
     chances = np.tile([0.6, 0.4], (6, 1))
-    scores = classification_scores(truth, chances, resamples=400)
-    assert scores["accuracy"].resamples == 400
-    assert scores["auroc"].resamples / 400 == pytest.approx(1 - (5 / 6) ** 6, abs=0.08)
+    scores = classification_scores(truth, chances, resamples=200)
+    assert scores["accuracy"].resamples == 200
+    assert scores["auroc"].resamples / 200 == pytest.approx(1 - (5 / 6) ** 6, abs=0.08)
 
 
 def test_interval_of_the_accuracy_covers_the_true_accuracy():
     generator = np.random.default_rng(5)
     covered = 0
-    for seed in range(200):
+    for seed in range(60):
         right = generator.random(120) < 0.8
         truth = generator.integers(0, 2, 120)
         chances = np.eye(2)[np.where(right, truth, 1 - truth)]
-        score = classification_scores(truth, chances, resamples=300, seed=seed, metrics=["accuracy"])["accuracy"]
+        score = classification_scores(truth, chances, resamples=100, seed=seed, metrics=["accuracy"])["accuracy"]
         covered += score.low <= 0.8 <= score.high
-    assert 0.9 <= covered / 200 <= 0.99
+    assert 0.88 <= covered / 60 <= 0.99
 
 
 def test_grouped_intervals_of_copied_rows_are_wider():
     truth, chances = simulate(3)
     copies, copied, group = np.repeat(truth, 4), np.repeat(chances, 4, axis=0), np.repeat(np.arange(120), 4)
-    grouped = classification_scores(copies, copied, groups=group, resamples=300)
-    ungrouped = classification_scores(copies, copied, resamples=300)
+    grouped = classification_scores(copies, copied, groups=group, resamples=150)
+    ungrouped = classification_scores(copies, copied, resamples=150)
     for name, score in grouped.items():
         assert score.value == ungrouped[name].value
         assert score.high - score.low > 1.5 * (ungrouped[name].high - ungrouped[name].low)
@@ -110,9 +111,9 @@ def test_positions_of_a_sequence_are_resampled_together():
 
 def test_the_seed_decides():
     truth, chances = simulate(2)
-    assert classification_scores(truth, chances, seed=1) == classification_scores(truth, chances, seed=1)
-    first, other = (classification_scores(truth, chances, seed=seed)["auroc"] for seed in (1, 2))
-    assert (first.low, first.high) != (other.low, other.high)
+    first, again, other = (classification_scores(truth, chances, seed=seed, resamples=50) for seed in (1, 1, 2))
+    assert first == again
+    assert (first["auroc"].low, first["auroc"].high) != (other["auroc"].low, other["auroc"].high)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +142,9 @@ def test_bad_input_is_refused_in_words(truth, chances, settings, message):
 def test_one_class_can_still_be_scored_without_auroc():
     scores = classification_scores([1, 1, 1], [[0.2, 0.8], [0.6, 0.4], [0.1, 0.9]], metrics=["accuracy"], resamples=50)
     assert scores["accuracy"].value == pytest.approx(2 / 3)
+
+
+def test_resamples_of_one_class_warn_of_nothing(recwarn):
+    scores = classification_scores([0, 1, 1, 1], [[0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.2, 0.8]], resamples=50)
+    assert 0 < scores["auroc"].resamples < scores["mcc"].resamples == 50
+    assert not recwarn.list

@@ -66,8 +66,8 @@ def test_another_mixer_takes_the_place_of_the_default_and_gets_the_mask():
 def test_every_field_of_the_configuration_reaches_the_mixer():
     mixer = hyena_mixer(
         HyenaGLTConfig(
-            d_model=6, sequence_length=40, hyena_order=4, filter_order=10, conv_kernel_size=5, two_sided=True, dropout=0.3,
-            filter_features=9, filter_depth=3, filter_frequency=1.5, filter_shift=0.2,
+            d_model=6, sequence_length=40, hyena_order=4, filter_order=10, conv_kernel_size=5, two_sided=True,
+            dropout=0.3, filter_features=9, filter_depth=3, filter_frequency=1.5, filter_shift=0.2,
         )
     )  # fmt: skip
     filters = mixer.filters

@@ -26,19 +26,19 @@ def test_output_is_that_of_the_matrix_form(build_operator, order, two_sided):
     """y = W D(x_0) T(h_{N-2}) D(x_1) … T(h_0) D(x_{N-1}) v with dense matrices, and torch's own short convolution."""
     layer, length = build_operator(order, two_sided), 9
     hidden = torch.randn(length, 4, dtype=torch.float64)
-    padding = 1 if two_sided else 2
-    mixed = torch.nn.functional.conv1d(
-        layer.in_proj(hidden).T, layer.short_filter.weight, layer.short_filter.bias, padding=padding, groups=4 * (order + 1)
-    )
+    short, padding = layer.short_filter, 1 if two_sided else 2
+    projected = layer.in_proj(hidden).T
+    mixed = torch.nn.functional.conv1d(projected, short.weight, short.bias, padding=padding, groups=4 * (order + 1))
     *gates, value = mixed[:, :length].reshape(order + 1, 4, length)
-    drawn = layer.filters(length).reshape(2 if two_sided else 1, order - 1, 4, length)
+    sides = [layer.filters, layer.filters_ahead] if two_sided else [layer.filters]
+    drawn = [side(length).reshape(order - 1, 4, length) for side in sides]
     channels = []
     for channel in range(4):
         signal = value[channel]
         for rank in range(order - 1):
-            matrix = convolution_matrix(drawn[0, rank, channel], 0, length)
+            matrix = convolution_matrix(drawn[0][rank, channel], 0, length)
             if two_sided:
-                matrix = matrix + convolution_matrix(drawn[1, rank, channel], 0, length).T.triu(1)
+                matrix = matrix + convolution_matrix(drawn[1][rank, channel], 0, length).T.triu(1)
             signal = matrix @ (gates[order - 1 - rank][channel] * signal)
         channels.append(gates[0][channel] * signal)
     expected = layer.out_proj(torch.stack(channels).T)

@@ -1,4 +1,4 @@
-"""The models: masks travel, weights come back to the bit, gradients reach everything, numbers are the published ones."""
+"""The models: masks travel, weights come back to the bit, gradients reach everything, numbers are as published."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def answer(model, *sequences: str, **options) -> torch.Tensor:
 
 @every_kind
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_sequence_gives_the_same_answer_alone_in_a_batch_and_padded_on_either_side(build_model, order, two_sided, pooling):
+def test_sequence_gives_one_answer_alone_in_a_batch_and_padded_on_either_side(build_model, order, two_sided, pooling):
     model = build_model(hyena_order=order, two_sided=two_sided, pooling=pooling)
     alone = torch.cat([answer(model, sequence) for sequence in SEQUENCES])
     assert alone.std(0).min() > 0.05, "sequences that all look the same to the model would prove nothing"
@@ -167,7 +167,10 @@ def test_classification_loss_is_the_mean_over_labelled_sequences(build_model, sm
 
 @pytest.mark.parametrize(
     ("kind", "labels"),
-    [(HyenaGLTForSequenceClassification, torch.full((4,), -100)), (HyenaGLTForRegression, torch.full((4, 3), torch.nan))],
+    [
+        (HyenaGLTForSequenceClassification, torch.full((4,), -100)),
+        (HyenaGLTForRegression, torch.full((4, 3), torch.nan)),
+    ],
 )
 def test_batch_without_any_label_has_no_loss_and_leaves_the_weights_alone(build_model, kind, labels):
     """A mean over nothing is NaN; one such batch would ruin all weights."""
@@ -210,9 +213,10 @@ def test_every_parameter_gets_a_gradient_from_the_task(build_model, kind, order,
         assert parameter.grad.abs().max() > 1e-8, name
 
 
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable:FutureWarning")
 @every_kind
 def test_gradient_checkpointing_gives_equal_gradients(build_model, order, two_sided):
-    """With dropout on and the same seed, so the second forward must draw the first one's zeros; calls prove a second."""
+    """With dropout and one seed, so the second forward must draw the zeros of the first; the calls prove a second."""
     gradients, calls = [], []
     for checkpointing in (False, True):
         model = build_model(hyena_order=order, two_sided=two_sided, dropout=0.3).train()

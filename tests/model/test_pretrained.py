@@ -61,7 +61,7 @@ def test_name_of_a_hub_passes_and_is_a_model_error_where_it_cannot_be_had():
 
 def test_weights_of_another_width_are_refused_with_a_name_and_both_shapes(folder):
     edit_config(folder, d_model=8)
-    with pytest.raises(ModelError, match=r"has shape \(.*16.*\).*expected \(.*8.*\)") as caught:
+    with pytest.raises(ModelError, match=r"has shape \(.*16.*\), its configuration expects \(.*8.*\)") as caught:
         HyenaGLTForSequenceClassification.from_pretrained(folder)
     weights = HyenaGLTForSequenceClassification(HyenaGLTModel.config_class.from_pretrained(folder)).state_dict()
     assert any(name in str(caught.value) for name in weights)
@@ -99,7 +99,8 @@ def test_broken_configuration_is_a_model_error(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [({"d_modle": 8}, "'d_modle'; did you mean 'd_model'"), ({"hyena_order": 1}, "hyena_order is 1")]
+    ("change", "message"),
+    [({"d_modle": 8}, "'d_modle'; did you mean 'd_model'"), ({"hyena_order": 1}, "hyena_order is 1")],
 )
 def test_edited_configuration_is_refused_in_its_own_words(folder, change, message):
     edit_config(folder, **change)
@@ -232,3 +233,42 @@ def test_label_out_of_range_is_refused(build_model, label):
     with pytest.raises(DataError, match=f"Label {label} came; expected 0 to 2, or -100"):
         build_model()(torch.full((2, 5), 7), labels=torch.tensor([0, label]))
     check_labels(torch.tensor([0, 2, -100]), 3)
+
+
+@pytest.fixture
+def model(build_model):
+    return build_model()
+
+
+def test_a_missing_layer_is_refused_and_a_missing_head_is_not(model, tmp_path):
+    """A deeper configuration would leave a layer random; a classifier on a bare backbone has a new head by intent."""
+    model.save_pretrained(tmp_path / "deeper")
+    edit_config(tmp_path / "deeper", n_layers=model.config.n_layers + 1)
+    with pytest.raises(ModelError, match=r"lacks \d+ weights of the backbone, the first is hyena_glt\.layers\.2\."):
+        HyenaGLTForSequenceClassification.from_pretrained(tmp_path / "deeper")
+    model.hyena_glt.save_pretrained(tmp_path / "backbone")
+    loaded = HyenaGLTForSequenceClassification.from_pretrained(tmp_path / "backbone")
+    torch.testing.assert_close(loaded.hyena_glt.state_dict(), model.hyena_glt.state_dict(), rtol=0, atol=0)
+
+
+def test_filters_stay_in_single_precision_when_a_model_is_loaded_in_half(model, tmp_path):
+    """Half-precision weights would draw other filters; everything around them may be halved."""
+    model.save_pretrained(tmp_path)
+    halved = HyenaGLTForSequenceClassification.from_pretrained(tmp_path, dtype=torch.bfloat16).eval()
+    assert halved.hyena_glt.embeddings.weight.dtype == torch.bfloat16
+    first, second = (net.hyena_glt.layers[0].mixer.filters(16) for net in (model, halved))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert halved(torch.tensor([[7, 8, 9, 10]])).logits.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (torch.tensor([7, 8]), r"shape \(2,\) came; expected \(batch, length\)"),
+        (torch.tensor([[7, 99]]), r"Ids from 7 to 99 came; this model knows 0 to"),
+        (torch.zeros(1, 0, dtype=torch.long), "at least one token"),
+    ],
+)
+def test_ids_that_cannot_be_are_refused(model, ids, message):
+    with pytest.raises(ModelError, match=message):
+        model(ids)

@@ -28,7 +28,8 @@ def test_operator_rebuilds_what_each_layer_did_in_a_padded_batch(build_model, or
             operator, entered, mixed = (ask(layer, item) for ask in (seen.operator, seen.entered, seen.mixed))
             assert operator.length == len(entered) == len(mixed) == length
             assert mixed.std() > 0.05
-            torch.testing.assert_close(operator.matvec(entered) + operator.offset, mixed, rtol=0, atol=1e-5)
+            tolerance = 1e-5 * max(1, mixed.abs().max().item())
+            torch.testing.assert_close(operator.matvec(entered) + operator.offset, mixed, rtol=0, atol=tolerance)
 
 
 @every_kind
@@ -92,20 +93,20 @@ def test_model_without_mixers_is_refused():
         trace(torch.nn.Linear(1, 1), IDS)
 
 
-def hooks(model) -> int:
-    return sum(len(module._forward_hooks) for module in model.modules())
+def state(model) -> list:
+    return [(module.training, len(module._forward_hooks)) for module in model.modules()]
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_hooks_and_mode_are_put_back(build_model, training):
-    model = build_model().train(training)
+def test_hooks_and_modes_are_put_back_module_by_module_also_after_an_error(build_model):
+    """Part of the model is in evaluation mode, as when it is frozen; putting back one mode for all would thaw it."""
+    model = build_model().train()
+    model.hyena_glt.layers[0].eval()
+    before = state(model)
     trace(model, IDS)
-    assert hooks(model) == 0
-    assert {module.training for module in model.modules()} == {training}
+    assert state(model) == before
     with pytest.raises(ModelError, match="65 tokens"):
         trace(model, torch.full((1, 65), 7))
-    assert hooks(model) == 0
-    assert {module.training for module in model.modules()} == {training}
+    assert state(model) == before
 
 
 def test_mask_with_holes_is_refused(build_model):
