@@ -10,6 +10,7 @@ demo: .venv/run            ## train on real splice junctions, write demo/lens.ht
 lab: .venv/lab             ## JupyterLab on the first tutorial
 	$(BIN)/jupyter lab --ip=127.0.0.1 tutorials/00_first_lens.ipynb
 
+test bench: export OMP_NUM_THREADS = 1  # tiny models: threads that wait for each other cost more than they give
 test: .venv/dev            ## everything that CI checks; pytest's closing line comes last
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# The models of the tests are tiny; on a busy machine, threads that wait for each other cost far more than they give.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {
     "vocab_size": 12, "d_model": 16, "n_layers": 2, "sequence_length": 64, "num_classes": 3, "filter_order": 16,

@@ -9,9 +9,13 @@ import json
 import platform
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from .splice_lens import Explanation, baseline_scores, explain_splice_model, write_splice_page
 from .splice_model import splice_config, splice_dataset, splice_trainer
@@ -22,7 +26,7 @@ from ..training.checkpoints import last_checkpoint
 from ..training.trainer import HyenaGLTTrainer
 
 # %% auto #0
-__all__ = ['prepare', 'summarise', 'train_demo', 'run_demo']
+__all__ = ['prepare', 'single_thread', 'summarise', 'train_demo', 'run_demo']
 
 # %% ../../nbs/cli/20_demo.ipynb #513e04b3
 def prepare(out: Path, config: HyenaGLTConfig) -> bool:
@@ -37,6 +41,17 @@ def prepare(out: Path, config: HyenaGLTConfig) -> bool:
     shutil.rmtree(training, ignore_errors=True)
     summary.unlink(missing_ok=True)
     return False
+
+# %% ../../nbs/cli/20_demo.ipynb #21950716
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Run small models on one thread; the number of threads is put back at the end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 # %% ../../nbs/cli/20_demo.ipynb #6730fe31
 def summarise(
@@ -69,7 +84,8 @@ def train_demo(config: HyenaGLTConfig, out: Path) -> tuple[HyenaGLTTrainer, floa
     resume = prepare(out, config)
     trainer = splice_trainer(config, splice_junctions("train"), splice_junctions("validation"), out / "training")
     start = time.perf_counter()
-    trainer.train(resume=resume)
+    with single_thread():
+        trainer.train(resume=resume)
     seconds = time.perf_counter() - start
     trainer.save_checkpoint(out / "model")
     return trainer, seconds
@@ -97,8 +113,9 @@ def run_demo(out: str | Path, seed: int = 0, epochs: int = 20) -> dict[str, Any]
     out, config = Path(out), splice_config(seed, epochs)
     test, card = splice_junctions("test"), sample_card("splice_junctions")
     trainer, seconds = train_demo(config, out)
-    scores = trainer.evaluate(splice_dataset(test), groups=test.family, seed=seed)
-    explanation = explain_splice_model(trainer.model, test, seed)
+    with single_thread():
+        scores = trainer.evaluate(splice_dataset(test), groups=test.family, seed=seed)
+        explanation = explain_splice_model(trainer.model, test, seed)
     write_splice_page(out / "lens.html", explanation, scores, trainer.history, card)
     summary = summarise(scores, explanation, config, seconds)
     text = json.dumps(summary, indent=2) + "\n"

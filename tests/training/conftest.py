@@ -13,7 +13,7 @@ from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.model import HyenaGLTForRegression, HyenaGLTForSequenceClassification
 from genomic_lens.training import HyenaGLTTrainer
 
-#gc.freeze()  # accelerate collects garbage before each run: what is imported by now is none
+gc.freeze()  # accelerate collects garbage before each run: what is imported by now is none
 
 SHAPE = {
     "vocab_size": 12, "d_model": 8, "n_layers": 1, "sequence_length": 16, "filter_order": 8, "filter_features": 3,
