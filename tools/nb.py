@@ -20,7 +20,7 @@ from jupytext.combine import combine_inputs_with_outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = ROOT / ".nbtext"
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+KERNEL = {"display_name": "python3", "language": "python", "name": "python3"}
 LARGEST = 2_000_000  # bytes; larger notebooks do not render on the web
 NOT_STORED = {"application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"}
 

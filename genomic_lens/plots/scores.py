@@ -160,7 +160,7 @@ def draw_scores(scores: dict[str, Score], baselines: Baselines | None = None, ax
     plot_scores
     """
     baselines = checked(scores, baselines)
-    ax = own_axes(ax, 6.5, 1.1 + 0.42 * len(scores))
+    ax = own_axes(ax, 7.5, 1.1 + 0.42 * len(scores) + 0.2 * len(baselines))
     rows = {name: row for row, name in enumerate(scores)}
     value, low, high = np.array([(score.value, score.low, score.high) for score in scores.values()]).T
     ax.hlines(list(rows.values()), low, high, color=token("accent"), linewidth=2)
@@ -178,7 +178,7 @@ def draw_scores(scores: dict[str, Score], baselines: Baselines | None = None, ax
     ax.grid(axis="y", color=token("grid"))
     ax.set_axisbelow(True)
     if baselines:
-        below = {"loc": "upper left", "bbox_to_anchor": (0, 0), "borderaxespad": 3.5, "ncols": 4}
+        below = {"loc": "upper left", "bbox_to_anchor": (0, 0), "borderaxespad": 3.5, "ncols": 2}
         ax.legend(**below, frameon=False, fontsize=9, labelcolor=token("text"))
     finish_axes(ax, "Scores", notes(scores), x="score")
     ax.tick_params(axis="y", labelsize=10, labelcolor=token("text"), length=0)
