@@ -288,13 +288,13 @@ def differences(content: dict[str, bytes], cards: dict) -> list[str]:
 
 def baselines(name: str) -> list[dict]:
     """Scores of simple models on the fixed splits of one sample: choices are made on validation, scores are on test."""
-    from genomic_lens.data import samples
+    from genomic_lens.data import sample_card, samples
 
     if name == "splice_junctions":
         return classification_baselines(samples.splice_junctions())
     if name == "chlamydia_genome":
         return markov_baselines(samples.chlamydia_genome().sequence)
-    card = samples.sample_card(name)
+    card = sample_card(name)
     return regression_baselines(getattr(samples, name)(), card.target, card.alphabet) if card.target else []
 
 

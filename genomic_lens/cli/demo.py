@@ -20,7 +20,8 @@ import torch
 from .splice_lens import Explanation, baseline_scores, explain_splice_model, write_splice_page
 from .splice_model import splice_config, splice_dataset, splice_trainer
 from ..config import HyenaGLTConfig
-from ..data.samples import sample_card, splice_junctions
+from ..data.cards import sample_card
+from ..data.samples import splice_junctions
 from ..records import Score, atomic_write
 from ..training.checkpoints import last_checkpoint
 from ..training.trainer import HyenaGLTTrainer

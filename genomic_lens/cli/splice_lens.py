@@ -13,7 +13,7 @@ import pandas as pd
 from torch import nn
 
 from .splice_model import JUNCTION, LABELS, WINDOW
-from ..data.samples import SampleCard
+from ..data.cards import SampleCard
 from ..data.tokenizers import DNATokenizer
 from ..interpretability import aligned_motif, attribute, filter_bank, hidden_attention, predict
 from ..model.tracing import mixers

@@ -7,10 +7,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["samples"],
     submod_attrs={
         "alphabets": ["one_hot", "reverse_complement"],
+        "cards": ["sample_card", "sample_cards"],
         "datasets": ["GenomicDataset", "PaddingCollator"],
+        "genome": ["Genome"],
         "hf_tokenizer": ["HFDNATokenizer"],
+        "meme": ["read_meme"],
         "offsets": ["tokens_to_bases"],
-        "samples": ["sample_card", "sample_cards"],
         "tokenizers": ["DNATokenizer"],
     },
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genomic_lens.data import samples
+from genomic_lens.data import Genome, read_meme, sample_card, sample_cards, samples
 from genomic_lens.data.alphabets import IUPAC_CODES, reverse_complement
 from genomic_lens.errors import DataError, GenomicLensError
 
@@ -31,7 +31,7 @@ def pattern(sequence: str) -> str:
 
 
 def test_every_file_has_the_digest_on_its_card_and_together_they_are_small():
-    listed = [file for name in samples.sample_cards().index for file in samples.sample_card(name).files]
+    listed = [file for name in sample_cards().index for file in sample_card(name).files]
     present = {entry.name for entry in FOLDER.iterdir()}
     assert {file.name for file in listed} | {"cards.yaml"} == present
     for file in listed:
@@ -44,7 +44,7 @@ def test_every_file_has_the_digest_on_its_card_and_together_they_are_small():
 
 @pytest.mark.parametrize("name", TABLES)
 def test_card_says_what_the_table_holds(name):
-    card, table = samples.sample_card(name), getattr(samples, name)()
+    card, table = sample_card(name), getattr(samples, name)()
     assert len(table) == card.rows
     assert table["split"].value_counts().to_dict() == card.splits
     lengths = table["sequence"].str.len()
@@ -66,18 +66,18 @@ def test_splits_are_parts_of_the_whole_without_a_shared_sequence(name):
 
 
 def test_overview_has_a_loader_and_a_licence_for_every_sample():
-    overview = samples.sample_cards()
+    overview = sample_cards()
     assert len(overview) == 6
     for name, row in overview.iterrows():
         assert callable(getattr(samples, name))
         assert row["licence"]
-        card = samples.sample_card(name)
+        card = sample_card(name)
         assert re.search(r"\b(19|20)\d\d\b", card.citation)
         assert re.search(r"^(PyPI|Debian) [\w.-]+ \d", card.source)
 
 
 def test_printed_card_holds_sites_baselines_and_citation():
-    text = str(samples.sample_card("lac_promoter"))
+    text = str(sample_card("lac_promoter"))
     assert "39–45  -35  TTTACA" in text
     assert "letters by position: pearson" in text
     assert "Kinney JB" in text
@@ -86,7 +86,7 @@ def test_printed_card_holds_sites_baselines_and_citation():
 
 def test_baselines_lie_within_their_intervals_and_the_majority_is_recomputed():
     scores = {
-        name: {(score.method, score.metric): score for score in samples.sample_card(name).baselines}
+        name: {(score.method, score.metric): score for score in sample_card(name).baselines}
         for name in [*TABLES, "chlamydia_genome"]
     }
     assert all(score.low <= score.value <= score.high for found in scores.values() for score in found.values())
@@ -140,7 +140,7 @@ def test_donors_have_gt_and_acceptors_ag_at_the_boundary():
 
 def test_splice_sites_on_the_card_are_more_frequent_in_their_class_than_beside_it():
     table = samples.splice_junctions()
-    for site in samples.sample_card("splice_junctions").sites:
+    for site in sample_card("splice_junctions").sites:
         letters = zip(range(site.start, site.stop), site.sequence, strict=True)
         match = np.mean([table["sequence"].str[base].str.fullmatch(pattern(letter)) for base, letter in letters], 0)
         own = (table["label"] == site.where).to_numpy()
@@ -160,7 +160,7 @@ def test_splice_sites_on_the_card_are_more_frequent_in_their_class_than_beside_i
 )
 def test_wild_type_is_the_most_frequent_letter_and_holds_the_sites(name, wild_type):
     assert most_frequent(getattr(samples, name)()["sequence"]) == wild_type
-    sites = samples.sample_card(name).sites
+    sites = sample_card(name).sites
     assert sites
     for site in sites:
         assert wild_type[site.start : site.stop] == site.sequence
@@ -176,7 +176,7 @@ def test_lac_mutations_cost_expression_in_the_sites():
     bright = table["mean_bin"].to_numpy()
     cost = np.array([bright[~column].mean() - bright[column].mean() for column in mutated.T])
     inside = np.zeros(75, dtype=bool)
-    for site in samples.sample_card("lac_promoter").sites:
+    for site in sample_card("lac_promoter").sites:
         inside[site.start : site.stop] = True
     assert np.abs(cost[inside]).mean() > 2.5 * np.abs(cost[~inside]).mean()
     assert cost.argmax() == 64
@@ -220,11 +220,11 @@ def translate(bases: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def genome() -> samples.Genome:
+def genome() -> Genome:
     return samples.chlamydia_genome()
 
 
-def gene_named(genome: samples.Genome, name: str) -> int:
+def gene_named(genome: Genome, name: str) -> int:
     return genome.genes.index[genome.genes["name"] == name].item()
 
 
@@ -270,7 +270,7 @@ def test_release_factor_is_read_through_its_frameshift(genome):
 def test_genome_shows_its_origin_of_replication_and_the_period_of_codons(genome):
     bases = np.frombuffer(genome.sequence.encode(), dtype=np.uint8)
     skew = np.cumsum((bases == ord("G")).astype(int) - (bases == ord("C")))
-    site = samples.sample_card("chlamydia_genome").sites[0]
+    site = sample_card("chlamydia_genome").sites[0]
     assert site.start - 1000 < skew.argmin() < site.stop + 1000
     assert 0.85 < genome.covered("CDS").mean() < 0.95
     forward = genome.genes[(genome.genes["kind"] == "CDS") & (genome.genes["segments"] == "")]
@@ -280,110 +280,26 @@ def test_genome_shows_its_origin_of_replication_and_the_period_of_codons(genome)
     assert shares[0] > shares[2] + 0.1
 
 
-def circle(**changes) -> samples.Genome:
-    genes = pd.DataFrame(
-        [(1, 3, "+", "CDS", ""), (6, 10, "-", "CDS", ""), (0, 6, "+", "tRNA", "0-2;3-6")],
-        columns=["start", "stop", "strand", "kind", "segments"],
-    )
-    return samples.Genome(**{"name": "toy", "sequence": "AACCGGTT", "genes": genes, **changes})
-
-
-def test_extract_goes_round_the_circle_and_knows_strands():
-    toy = circle()
-    assert toy.extract(1, 4) == "ACC"
-    assert toy.extract(6, 10) == "TTAA"
-    assert toy.extract(5, 9, "-") == "TAAC"
-    assert toy.extract(3, 11) == "CGGTTAAC"
-    assert toy.gene_sequence(1) == "TTAA"
-    assert toy.gene_sequence(2) == "AACGG"
-    assert toy.covered("CDS").tolist() == [True, True, True, False, False, False, True, True]
-    assert toy.covered("CDS", "+").tolist() == [False, True, True] + [False] * 5
-
-
-@pytest.mark.parametrize("span", [(-1, 2), (8, 9), (3, 3), (4, 2), (3, 12)])
-def test_extract_refuses_spans_outside(span):
-    with pytest.raises(DataError, match="expected 0 <= start < stop"):
-        circle().extract(*span)
-
-
-def test_linear_genome_ends_where_it_ends():
-    assert circle(circular=False).extract(6, 8) == "TT"
-    with pytest.raises(DataError, match="linear"):
-        circle(circular=False).extract(6, 10)
-
-
-def test_genome_names_what_it_does_not_know():
-    with pytest.raises(DataError, match="'x'"):
-        circle().extract(0, 1, "x")
-    with pytest.raises(DataError, match="closest: CDS"):
-        circle().covered("CD")
-    with pytest.raises(DataError, match="no gene 99"):
-        circle().gene_sequence(99)
-
-
 # --- motifs ---------------------------------------------------------------------------------------------------------
 
 
 def test_jaspar_has_all_vertebrate_motifs_with_sound_probabilities():
-    motifs = samples.read_meme(samples.jaspar_vertebrates())
-    assert len(motifs) == 1019 == samples.sample_card("jaspar_vertebrates").rows
+    motifs = read_meme(samples.jaspar_vertebrates())
+    assert len(motifs) == 1019 == sample_card("jaspar_vertebrates").rows
     assert len({name.split()[0].split(".")[0] for name in motifs}) == 1019, "one version of each matrix"
     for matrix in motifs.values():
         assert matrix.sum(1) == pytest.approx(np.ones(len(matrix)), abs=1e-5)
     widths = [len(matrix) for matrix in motifs.values()]
-    assert (min(widths), max(widths)) == samples.sample_card("jaspar_vertebrates").length
+    assert (min(widths), max(widths)) == sample_card("jaspar_vertebrates").length
 
 
 @pytest.mark.parametrize(
     ("name", "word"), [("MA0139.2 CTCF", "CCASYAGRKGGC"), ("MA0099.4 FOS::JUN", "TGASTCA"), ("MA0108.3 TBP", "TATAAA")]
 )
 def test_jaspar_motifs_read_as_known(name, word):
-    matrix = samples.read_meme(samples.jaspar_vertebrates())[name]
+    matrix = read_meme(samples.jaspar_vertebrates())[name]
     best = "".join("ACGT"[column] for column in matrix.argmax(1))
     assert re.search(pattern(word), best)
-
-
-MEME = """MEME version 4
-
-ALPHABET= ACGT
-
-MOTIF one first
-letter-probability matrix: alength= 4 w= 2 nsites= 20 E= 0
- 0.0  0.0  1.0  0.0
- 0.25 0.25 0.0  0.5
-
-URL http://example.org/one
-
-MOTIF two
-
-letter-probability matrix: alength= 4 w= 1
-1 0 0 0
-"""
-
-
-def test_read_meme_by_hand_from_text_and_compressed_file(tmp_path):
-    expected = {"one first": [[0, 0, 1, 0], [0.25, 0.25, 0, 0.5]], "two": [[1, 0, 0, 0]]}
-    assert {name: matrix.tolist() for name, matrix in samples.read_meme(MEME).items()} == expected
-    path = tmp_path / "motifs.meme.gz"
-    path.write_bytes(gzip.compress(MEME.encode()))
-    for source in (path, str(path)):
-        assert {name: matrix.tolist() for name, matrix in samples.read_meme(source).items()} == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("no motifs\nhere\n", "MOTIF"),
-        (MEME.replace("0.5\n", "0.9\n"), "one first"),
-        (MEME.replace("1 0 0 0", "1 0 0"), "two"),
-        (MEME.replace("1 0 0 0", "1 a 0 0"), "two"),
-        (MEME.replace("1 0 0 0", ""), "two"),
-        ("absent.meme", "absent.meme"),
-    ],
-)
-def test_read_meme_says_what_is_wrong(text, message):
-    with pytest.raises(DataError, match=message):
-        samples.read_meme(text)
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -396,7 +312,7 @@ def test_samples_load_from_any_folder(tmp_path, monkeypatch):
 
 def test_unknown_names_are_answered_with_the_closest():
     with pytest.raises(GenomicLensError, match="'lac'.*closest: lac_promoter"):
-        samples.sample_card("lac")
+        sample_card("lac")
     for load in (samples.splice_junctions, samples.amyloid):
         with pytest.raises(DataError, match="'testing'.*closest: test"):
             load("testing")
