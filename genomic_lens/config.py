@@ -13,7 +13,7 @@ from transformers import PretrainedConfig
 from .errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['ALIASES', 'TASK_TYPES', 'POOLINGS', 'check_names', 'HyenaGLTConfig', 'check_values']
+__all__ = ['ALIASES', 'TASK_TYPES', 'POOLINGS', 'check_names', 'HyenaGLTConfig', 'check_aliases', 'check_values']
 
 # %% ../nbs/10_config.ipynb #4f31c158
 ALIASES = {
@@ -100,7 +100,7 @@ class HyenaGLTConfig(PretrainedConfig):
     save_steps, eval_steps, logging_steps : int
         How often, in optimiser steps; 0 means once an epoch.
     seed : int
-        Of the initialisation, the order of batches and dropout.
+        Of the order of batches and of dropout; draw the weights under `transformers.set_seed` of it.
 
     Raises
     ------
@@ -158,8 +158,33 @@ class HyenaGLTConfig(PretrainedConfig):
     def __post_init__(self, **kwargs):
         own = {item.name for item in fields(self)}
         check_names(kwargs, own | set(ALIASES) | _HOST_NAMES)
+        check_aliases(self, kwargs)
         super().__post_init__(**kwargs)
         check_values(self)
+
+# %% ../nbs/10_config.ipynb #c4243dbb
+def check_aliases(config: HyenaGLTConfig, given: dict[str, object]) -> None:
+    """Refuse two names of one value that contradict each other.
+
+    Raises
+    ------
+    ConfigurationError
+        For the first pair.
+
+    Examples
+    --------
+    >>> check_aliases(HyenaGLTConfig(d_model=64), {"hidden_size": 64})
+    """
+    defaults = {item.name: item.default for item in fields(config)}
+    for alias, name in ALIASES.items():
+        value = getattr(config, name) if name in defaults else None
+        if alias in given and value not in (None, defaults.get(name), given[alias]):
+            raise ConfigurationError(f"{name}={value} and {alias}={given[alias]} came; they are one value, pass one.")
+    for name in ("num_labels", "num_classes"):
+        if name in given and config.id2label and len(config.id2label) != given[name]:
+            raise ConfigurationError(
+                f"{name}={given[name]} and {len(config.id2label)} names in id2label came; pass id2label alone."
+            )
 
 # %% ../nbs/10_config.ipynb #c8c6fe19
 def check_values(config: HyenaGLTConfig) -> None:

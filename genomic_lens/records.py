@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,20 +38,29 @@ def atomic_write(path: str | Path, write) -> Path:
     Path
         The file.
 
+    Raises
+    ------
+    DataError
+        If the disk does not take it; a file that was there before is untouched.
+
     Examples
     --------
     >>> atomic_write("note.txt", lambda file: file.write(b"ACGT"))
     PosixPath('note.txt')
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             write(file)
         partial.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"{path} could not be written ({reason}); free space or pass another place.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return path
 
 # %% ../nbs/20_records.ipynb #dddd035e
@@ -183,8 +193,8 @@ class Score(Record):
     seed: int = 0
 
     def __str__(self) -> str:
-        interval = f"{self.level:.0%} interval {self.low:.3f}–{self.high:.3f}"
-        return f"{self.name} {self.value:.3f} ({interval}, n = {self.items})"
+        interval = f"{self.level:.0%} interval {self.low:.3f}–{self.high:.3f}, " if self.resamples else ""
+        return f"{self.name} {self.value:.3f} ({interval}n = {self.items})"
 
     def to_dataframe(self):
         """One row."""

@@ -20,7 +20,9 @@ __all__ = ['demo', 'parser', 'main']
 def demo(options: argparse.Namespace) -> None:
     """Run the demo and say what came out of it."""
     from genomic_lens.cli.demo import run_demo
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # that of writing model files, once a checkpoint; the bar of training stays
     summary = run_demo(options.out, options.seed, options.epochs)
     accuracy, motifs = summary["test"]["accuracy"], summary["motifs"]
     interval = f"95 % interval {accuracy['low']:.3f}–{accuracy['high']:.3f}"

@@ -115,7 +115,7 @@ def classification_scores(
         raise DataError("Some probabilities are NaN or not between 0 and 1; pass the softmax of the logits.")
     if not len(labels):
         raise DataError(f"None of the {kept.size} labels is unmasked; pass at least one that is not {IGNORED}.")
-    if "auroc" in used and len(np.unique(labels)) == 1:
+    if "auroc" in used and settings.get("resamples") != 0 and len(np.unique(labels)) == 1:
         raise DataError(
             f"All {len(labels)} labels are class {labels[0]}, so AUROC is undefined; pass items of another class too, "
             "or choose other metrics=(…)."

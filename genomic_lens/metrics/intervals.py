@@ -77,14 +77,14 @@ def bootstrap_scores(
     level : float
         Coverage that the intervals aim at, between 0 and 1.
     resamples, seed : int
-        Number of resamples, and their seed; 0 resamples give the values alone, with NaN for the ends.
+        Number of resamples, and their seed; 0 resamples give the values alone, NaN where undefined.
 
     Returns
     -------
     dict of str to Score
         `Score.resamples` counts the resamples on which the metric is defined. A `DataError` if arrays are empty or
-        differ in length, or a metric is undefined on all items; where intervals are asked for, also if there is one
-        group only, or a metric is undefined on most resamples.
+        differ in length; where intervals are asked for, also if there is one group only, or a metric is undefined on
+        all items or most resamples.
 
     Notes
     -----
@@ -105,7 +105,7 @@ def bootstrap_scores(
     with warnings.catch_warnings(action="ignore"), quick:
         values = {name: float(metric(*arrays)) for name, metric in metrics.items()}
         undefined = [name for name, value in values.items() if np.isnan(value)]
-        if undefined:
+        if undefined and resamples:
             raise DataError(f"{undefined[0]} is undefined on these {len(codes)} items; pass data that it can score.")
         bar = tqdm(draws(codes, resamples, seed), total=resamples, desc="resampling", leave=False, delay=2)
         rows = [[metric(*(array[drawn] for array in arrays)) for metric in metrics.values()] for drawn in bar]

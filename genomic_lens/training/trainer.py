@@ -27,14 +27,8 @@ from ..metrics import classification_scores, regression_scores
 from ..records import Score, atomic_write
 from .arguments import parameter_groups, training_arguments
 from .batches import EpochLoader, SeededBatchSampler
-from genomic_lens.training.checkpoints import (
-    MODEL_FILES,
-    STATE_FILES,
-    atomic_folder,
-    check_checkpoint,
-    last_checkpoint,
-    reading,
-)
+from .checkpoints import MODEL_FILES, STATE_FILES, atomic_folder, check_checkpoint
+from .checkpoints import last_checkpoint, reading
 
 # %% auto #0
 __all__ = ['OF_THE_RUN', 'LossBar', 'history_table', 'TableLog', 'WholeRows', 'score', 'HyenaGLTTrainer']

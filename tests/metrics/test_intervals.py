@@ -85,6 +85,8 @@ def test_without_resamples_the_value_comes_alone_even_for_one_group():
     assert (found.value, found.groups, found.resamples) == (3, 1, 0)
     assert np.isnan([found.low, found.high]).all()
     assert np.isnan(bootstrap_scores({"mean": np.mean}, np.arange(3.0), resamples=0)["mean"].low)
+    assert np.isnan(bootstrap_interval(lambda values: np.nan, np.arange(3), resamples=0).value)
+    assert str(found) == f"{found.name} 3.000 (n = 3)"
 
 
 @pytest.mark.parametrize(

@@ -324,6 +324,9 @@ def test_a_set_of_one_class_has_predictions_and_the_scores_that_are_defined(fini
     with pytest.raises(DataError, match="AUROC is undefined.*choose other metrics"):
         finished.evaluate(ones, resamples=50)
     assert set(finished.evaluate(ones, metrics=["accuracy"], resamples=50)) == {"accuracy"}
+    while_training = finished.evaluate(ones, resamples=0)
+    assert np.isnan(while_training["auroc"].value)
+    assert while_training["accuracy"].value == (finished.predict(ones).argmax(1) == 1).mean()
 
 
 @pytest.mark.parametrize("labelled", [True, False])
