@@ -1,6 +1,6 @@
 """Cross-validated accuracy on the splice junctions, beside simple baselines.
 
-    python benchmarks/accuracy.py [--folds 5] [--epochs 20] [--by group|family] [--out benchmarks/accuracy.json]
+    python benchmarks/accuracy.py [--folds 5] [--epochs 15] [--by group|family] [--out benchmarks/accuracy.json]
 
 Folds keep identical sequences (`--by group`) or all relatives (`--by family`) on one side. Every method sees the same
 folds. Baselines: the majority class; logistic regression on counts of 3-, 4- and 5-mers, and on the bases by position.
@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler
 
-from genomic_lens.cli.splice_model import LABELS, splice_config, splice_dataset, splice_trainer
+from genomic_lens.cli.splice_model import EPOCHS, LABELS, splice_config, splice_dataset, splice_trainer
 from genomic_lens.data import one_hot
 from genomic_lens.data.samples import splice_junctions
 
@@ -59,7 +59,7 @@ def hyena_accuracy(train: pd.DataFrame, test: pd.DataFrame, epochs: int, fold: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--by", choices=["group", "family"], default="group")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

@@ -180,11 +180,6 @@ def check_aliases(config: HyenaGLTConfig, given: dict[str, object]) -> None:
         value = getattr(config, name) if name in defaults else None
         if alias in given and value not in (None, defaults.get(name), given[alias]):
             raise ConfigurationError(f"{name}={value} and {alias}={given[alias]} came; they are one value, pass one.")
-    for name in ("num_labels", "num_classes"):
-        if name in given and config.id2label and len(config.id2label) != given[name]:
-            raise ConfigurationError(
-                f"{name}={given[name]} and {len(config.id2label)} names in id2label came; pass id2label alone."
-            )
 
 # %% ../nbs/10_config.ipynb #c8c6fe19
 def check_values(config: HyenaGLTConfig) -> None:

@@ -94,17 +94,9 @@ def test_edited_file_is_checked_like_a_call(tmp_path, change, message):
         HyenaGLTConfig.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"d_model": 64, "hidden_size": 32}, "d_model=64 and hidden_size=32"),
-        ({"num_labels": 2, "id2label": {0: "a", 1: "b", 2: "c"}}, "num_labels=2 and 3 names"),
-        ({"num_classes": 2, "id2label": {0: "a", 1: "b", 2: "c"}}, "num_classes=2 and 3 names"),
-    ],
-)
-def test_two_names_of_one_value_that_disagree_are_refused(given, message):
-    with pytest.raises(ConfigurationError, match=message):
-        HyenaGLTConfig(**given)
+def test_two_names_of_one_value_that_disagree_are_refused():
+    with pytest.raises(ConfigurationError, match="d_model=64 and hidden_size=32 came"):
+        HyenaGLTConfig(d_model=64, hidden_size=32)
 
 
 def test_two_names_of_one_value_that_agree_are_taken():

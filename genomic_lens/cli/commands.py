@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("demo", help="train on real splice junctions and show what the model uses")
     one.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
     one.add_argument("--seed", type=int, default=0, help="of initialisation, order and dropout (default: 0)")
-    one.add_argument("--epochs", type=int, default=20, help="passes over the training data (default: 20)")
+    one.add_argument("--epochs", type=int, default=15, help="passes over the training data (default: 15)")
     one.set_defaults(run=demo)
     return top
 

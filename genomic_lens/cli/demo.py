@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from .splice_lens import Explanation, baseline_scores, explain_splice_model, write_splice_page
-from .splice_model import splice_config, splice_dataset, splice_trainer
+from .splice_model import EPOCHS, splice_config, splice_dataset, splice_trainer
 from ..config import HyenaGLTConfig
 from ..data.cards import sample_card
 from ..data.samples import splice_junctions
@@ -34,7 +34,7 @@ def prepare(out: Path, config: HyenaGLTConfig) -> bool:
     """Make the output folder ready; True if an interrupted run can go on."""
     training, summary = out / "training", out / "summary.json"
     checkpoint = last_checkpoint(training)
-    ours = ("learning_rate", "num_epochs", "seed", "d_model", "n_layers", "batch_size")
+    ours = ("learning_rate", "num_epochs", "seed", "d_model", "n_layers", "batch_size", "filter_shift")
     if checkpoint is not None and not summary.exists():
         saved = json.loads((checkpoint / "config.json").read_text())
         if all(saved.get(name) == getattr(config, name) for name in ours):
@@ -92,7 +92,7 @@ def train_demo(config: HyenaGLTConfig, out: Path) -> tuple[HyenaGLTTrainer, floa
     return trainer, seconds
 
 # %% ../../nbs/cli/20_demo.ipynb #1066fd9d
-def run_demo(out: str | Path, seed: int = 0, epochs: int = 20) -> dict[str, Any]:
+def run_demo(out: str | Path, seed: int = 0, epochs: int = EPOCHS) -> dict[str, Any]:
     """Train on real splice junctions and write what the model uses.
 
     Parameters

@@ -17,16 +17,20 @@ from ..model.hyena_glt import HyenaGLTForSequenceClassification
 from ..training.trainer import HyenaGLTTrainer
 
 # %% auto #0
-__all__ = ['LABELS', 'JUNCTION', 'WINDOW', 'splice_config', 'splice_dataset', 'splice_trainer']
+__all__ = ['LABELS', 'JUNCTION', 'WINDOW', 'EPOCHS', 'splice_config', 'splice_dataset', 'splice_trainer']
 
 # %% ../../nbs/cli/00_splice_model.ipynb #7dbb24b0
 LABELS = ("donor", "acceptor", "neither")
 JUNCTION = 30  # the boundary lies between base 29 and base 30
 WINDOW = 60
+EPOCHS = 15
 
 # %% ../../nbs/cli/00_splice_model.ipynb #8993f2b0
-def splice_config(seed: int = 0, epochs: int = 20) -> HyenaGLTConfig:
+def splice_config(seed: int = 0, epochs: int = EPOCHS) -> HyenaGLTConfig:
     """Shape and training of the demo's model.
+
+    The junction lies thirty bases before the last one, so the decay window of the filters must not have faded there:
+    `filter_shift` keeps it up. (At 0.05, as in HyenaDNA, cross-validated accuracy is one point lower.)
 
     Parameters
     ----------
@@ -43,6 +47,7 @@ def splice_config(seed: int = 0, epochs: int = 20) -> HyenaGLTConfig:
         d_model=32,
         n_layers=2,
         sequence_length=64,
+        filter_shift=1.0,
         initializer_range=0.1,
         pooling="last",
         id2label=dict(enumerate(LABELS)),

@@ -158,7 +158,7 @@ def _attribution(record: Attribution, store: ArrayStore) -> dict[str, Any]:
 
 
 def _attention(record: HiddenAttention, store: ArrayStore, cells: int) -> dict[str, Any]:
-    """A map with its spans; `causal` says that no cell ahead of its own row holds anything."""
+    """A map with its spans; `causal` says that no cell ahead of its own row holds more than rounding."""
     signed = record.kind == "signed"
     weights, size = (record.weights, 1) if signed else coarsen(record.weights, cells)
     spans = (record.rows, record.columns)
@@ -174,7 +174,7 @@ def _attention(record: HiddenAttention, store: ArrayStore, cells: int) -> dict[s
         "rows": list(record.rows),
         "columns": list(record.columns),
         "bins": bins,
-        "causal": not np.nan_to_num(weights[ahead]).any(),
+        "causal": not (np.abs(weights[ahead]) > 1e-6 * np.nanmax(np.abs(weights), initial=0)).any(),
         "weights": store.codes(weights, signed),
     }
 

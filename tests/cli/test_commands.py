@@ -4,6 +4,7 @@ import pytest
 
 from genomic_lens import __version__
 from genomic_lens.cli import commands
+from genomic_lens.cli.splice_model import EPOCHS
 from genomic_lens.errors import TrainingError
 
 
@@ -48,3 +49,8 @@ def test_version(capsys):
         commands.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out.strip() == __version__
+
+
+def test_the_number_of_epochs_stands_in_two_places_that_agree():
+    """The parser must not import the model only to show its help."""
+    assert commands.parser().parse_args(["demo"]).epochs == EPOCHS

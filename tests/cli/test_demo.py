@@ -60,8 +60,9 @@ def test_acceptor_motif_is_a_pyrimidine_tract_and_ag(summary):
     """The motif starts 22 bases before the junction; the last two bases of the intron are AG."""
     acceptor = summary["motifs"]["acceptor"]
     assert acceptor[20:22] == "AG"
-    tract = acceptor[6:17].upper()
+    tract = acceptor[8:18].upper()  # its core, 14 to 5 bases before the junction
     assert sum(letter in "CTY" for letter in tract) >= 9, tract
+    assert not set(acceptor[:18].upper()) & set("AGR"), acceptor
 
 
 def test_every_attribution_of_the_demo_adds_up(summary):
