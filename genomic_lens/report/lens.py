@@ -233,7 +233,7 @@ def _view(view: LensView, store: ArrayStore, cells: int) -> dict[str, Any]:
     }
 
 # %% ../../nbs/report/10_lens.ipynb #0f7ce8f5
-PARTS = ("draw", "panel", "track", "attention", "filters", "motifs", "lens")
+PARTS = ("draw", "panel", "tiles", "track", "attention", "filters", "motifs", "lens")
 
 
 def lens_script() -> str:

@@ -4,7 +4,7 @@
 // elements
 
 const SVG = "http://www.w3.org/2000/svg";
-const SHAPES = new Set(["svg", "g", "path", "rect", "line", "text", "image", "circle", "title"]);
+const SHAPES = new Set(["svg", "g", "path", "rect", "line", "text", "image", "circle", "title", "clipPath"]);
 
 function make(tag, attributes = {}, ...children) {
   const node = SHAPES.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
@@ -23,6 +23,13 @@ const text = (x, y, words, look = "") => make("text", { x, y, class: look }, wor
 const line = (x1, y1, x2, y2, look) => make("line", { x1, y1, x2, y2, class: look });
 const box = (x, y, width, height, look) => make("rect", { x, y, width, height, class: look });
 const widthOf = (node) => Math.max(node.clientWidth, 240);
+
+/* A shape that others are clipped to, and the attribute that does it. Names must differ all over a page, on which several
+ * lenses may stand. */
+function clipped(shape) {
+  const id = `gl-clip-${Math.random().toString(36).slice(2)}`;
+  return { node: make("clipPath", { id }, shape), by: { "clip-path": `url(#${id})` } };
+}
 
 /* A drawing as wide as its holder, whose content it replaces. It scales with the holder on paper. */
 function sheet(holder, height, label, ...children) {
@@ -109,7 +116,8 @@ function decode(buffer, { at, shape, type, peak }) {
   if (type === "float32") return { shape, values: new Float32Array(buffer.slice(at, at + 4 * size)) };
   const middle = type === "signed" ? 127 : 0;
   const value = (code) => (code === 255 ? NaN : peak * ((code - middle) / (254 - middle)) ** 3);
-  return { shape, peak, values: Float32Array.from(new Uint8Array(buffer, at, size), value) };
+  const codes = new Uint8Array(buffer, at, size);
+  return { shape, peak, codes, values: Float32Array.from(codes, value) };
 }
 
 // letters
@@ -137,7 +145,8 @@ function glyph(letter, x, y, width, height, below) {
 }
 
 /* A letter of the sequence in the code font. */
-const spell = (letter, x, y) => text(x, y, letter, `gl-letter gl-middle gl-ink-${kindOf(letter)}`);
+const spell = (letter, x, y, changed = false) =>
+  text(x, y, letter, `gl-letter gl-middle gl-ink-${kindOf(letter)}${changed ? " gl-changed" : ""}`);
 
 /* Slanted strokes over a masked stretch. */
 function hatch(x, y, width, height) {

@@ -1,4 +1,4 @@
-/* The lens, part 5: the long filters of a layer. */
+/* The lens, part 6: the long filters of a layer. */
 
 const SORT_WORDS = { reach: "longest reach", energy: "most energy" };
 

@@ -1,4 +1,4 @@
-/* The lens, part 7: one sequence, many panels, one cursor. The parts, joined in order, are one module without imports:
+/* The lens, part 8: one sequence, many panels, one cursor. The parts, joined in order, are one module without imports:
  *
  *   render(element, payload, { start, changed, keys }) -> Promise of { go, destroy }
  *
@@ -27,7 +27,7 @@ function header(lens) {
   const picker = part("picker", back, select, next, count);
   const name = make("strong", { class: "gl-title" }, title || "genomic_lens");
   const colours = make("label", { class: "gl-colours" }, safe, make("span", {}, "colour-blind safe"));
-  const hint = make("span", { class: "gl-hint" }, "point or ← → to move, click to pin, Esc to release");
+  const hint = make("span", { class: "gl-hint" }, "← → move, click pins, drag selects, wheel zooms, Esc releases");
   const rows = [part("row", name, picker, verdict, colours), part("row", status, hint)];
   const node = make("header", { class: "gl-header" }, rows);
   function draw() {
@@ -52,7 +52,7 @@ function header(lens) {
 
 /* What the panels share: the records, the cursor, and words for a base. */
 function shared(element, payload, read) {
-  const lens = { element, payload, read, sequence: 0, base: 0, partner: null, pinned: false };
+  const lens = { element, payload, read, sequence: 0, base: 0, partner: null, pinned: false, selection: null };
   Object.assign(lens, { wanted: {}, reach: [0, 0], layer: null, attribution: null, slider: null });
   lens.view = () => payload.views[lens.sequence];
   lens.word = (base, name = "base") => `${name} ${whole(base)} (${lens.view().sequence[base]})`;
@@ -68,10 +68,19 @@ function shared(element, payload, read) {
     const around = spread ? ` ± ${number(read(spread).values[lens.base])}` : "";
     return [Number.isFinite(value) ? `contribution ${number(value, true)}${around}` : "masked"];
   };
+  lens.selected = () => {
+    if (!lens.selection) return [];
+    const [start, stop] = lens.selection;
+    const values = lens.attribution ? [...lens.read(lens.attribution.values).values.slice(start, stop)] : [];
+    const total = values.filter(Number.isFinite).reduce((sum, value) => sum + value, 0);
+    const sum = values.length ? ` add ${number(total, true)}` : "";
+    return [`bases ${whole(start)}–${whole(stop - 1)}${sum}`];
+  };
   lens.sentence = () => {
     const { sequence, origin, origin_name: name } = lens.view();
     const place = origin === null ? [] : [`${lens.relative(lens.base)} from the ${name}`];
-    return [`base ${whole(lens.base)}`, sequence[lens.base], ...place, ...lens.contribution()].join(" · ");
+    const here = [`base ${whole(lens.base)}`, sequence[lens.base], ...place, ...lens.contribution()];
+    return [...here, ...lens.selected()].join(" · ");
   };
   return lens;
 }
@@ -84,7 +93,10 @@ function movable(lens, parts, changed) {
     for (const part of parts) part.mark();
     changed({ sequence: lens.sequence, base: lens.base, pinned: lens.pinned });
   };
-  lens.move = (base, partner = null) => mark({ base: clamp(base), partner: clamp(partner) });
+  lens.move = (base, partner = null) => {
+    mark({ base: clamp(base), partner: clamp(partner) });
+    parts[0].reveal(lens.base);
+  };
   lens.point = (base, partner) => {
     const change = { base: lens.pinned ? lens.base : clamp(base), partner: clamp(partner) };
     if (change.base !== lens.base || change.partner !== lens.partner) mark(change);
@@ -94,7 +106,8 @@ function movable(lens, parts, changed) {
     const again = lens.pinned && clamp(base) === lens.base;
     mark(again ? { pinned: false } : { base: clamp(base), pinned: true });
   };
-  lens.release = () => mark({ pinned: false, partner: null });
+  lens.select = ([start, stop]) => mark({ selection: [clamp(start), clamp(stop - 1) + 1] });
+  lens.release = () => mark({ pinned: false, partner: null, selection: null });
   lens.redraw = () => {
     const focused = lens.slider !== null && document.activeElement === lens.slider;
     for (const part of parts) part.draw();
@@ -102,7 +115,10 @@ function movable(lens, parts, changed) {
     lens.move(lens.base, lens.partner);
   };
   lens.go = ({ sequence = null, base = null }) => {
-    if (sequence !== null && lens.payload.views[sequence]) lens.sequence = sequence;
+    if (sequence !== null && lens.payload.views[sequence]) {
+      Object.assign(lens, { sequence, selection: null });
+      lens.base = Math.min(lens.base, lens.view().sequence.length - 1);
+    }
     if (base !== null) Object.assign(lens, { base, partner: null, pinned: true });
     lens.redraw();
   };
@@ -117,6 +133,7 @@ function keystroke(lens, event) {
   const last = lens.view().sequence.length - 1;
   const jumps = { PageUp: lens.base - 10, PageDown: lens.base + 10, Home: 0, End: last };
   if (event.key === "Escape") lens.release();
+  else if (event.key === "z" && lens.selection) lens.zoomTo(...lens.selection);
   else if (step && event.shiftKey) lens.move(lens.base, (lens.partner ?? lens.base) + step);
   else if (step) lens.move(lens.base + step);
   else if (event.key in jumps && event.target === lens.slider) lens.move(jumps[event.key]);
@@ -132,6 +149,7 @@ export async function render(element, payload, { start = {}, changed = () => {},
   parts.push(...build.map((one) => one(lens)));
   const [track, prediction, attention, filters, motifs, head] = parts.map(({ node }) => node);
   element.replaceChildren(head, prediction, track, make("div", { class: "gl-two" }, attention, filters), motifs);
+  lens.zoomTo = parts[0].zoomTo;
   lens.base = Math.min(lens.view().origin ?? 0, lens.view().sequence.length - 1);
   lens.go(start);
 
