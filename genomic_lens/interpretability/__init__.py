@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "predictions": ["predict"],
         "references": ["dinucleotide_shuffle"],
         "rules": ["exact_rules"],
+        "tiles": ["HiddenAttentionTiles"],
     },
 )

@@ -15,7 +15,7 @@ from .long_convolution import long_convolution, transposed_filter
 
 # %% auto #0
 __all__ = ['Path', 'MixingOperator', 'pool_norms', 'short_convolution', 'HyenaFactors', 'HyenaProjections', 'walk_forward',
-           'walk_backward', 'impulses', 'HyenaMixing']
+           'walk_backward', 'impulses', 'HyenaMixing', 'direct_kernel']
 
 # %% ../../nbs/model/15_operators.ipynb #4917344f
 Path = Literal["value", "gates", "full"]
@@ -34,6 +34,7 @@ class MixingOperator(ABC):
 
     length: int
     width: int
+    causal: bool = False  # True where no output draws on an input after it
 
     @abstractmethod
     def matvec(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -63,6 +64,10 @@ class MixingOperator(ABC):
     def column(self, position: int, path: Path = "value") -> torch.Tensor:
         """How strongly one input reaches every output, (length,)."""
         return self.norms(slice(0, self.length), self._single(position), path)[:, 0]
+
+    def cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path = "value") -> torch.Tensor:
+        """Norms at chosen rows and columns, wherever they are: (rows, columns)."""
+        return torch.stack([self.row(position, path)[columns] for position in rows.tolist()])
 
     def window(
         self, rows: slice | None = None, columns: slice | None = None, bins: int | None = None, path: Path = "value"
@@ -238,7 +243,9 @@ class HyenaMixing(MixingOperator):
 
     def __init__(self, factors: HyenaFactors, projections: HyenaProjections):
         self._factors, self.projections = factors, projections
+        self._by_lag: torch.Tensor | None = None
         self.order, self.width, self.length = factors.gates.shape
+        self.causal = min(factors.first_lag, projections.short_first_lag) >= 0
 
     def factors(self) -> HyenaFactors:
         """Gates, the signals they multiply, and the filters."""
@@ -293,6 +300,18 @@ class HyenaMixing(MixingOperator):
         kernels = self.kernels(rows, columns, path).flatten(2).double()
         return (kernels @ self._gram(path) * kernels).sum(-1).clamp_min(0).sqrt()
 
+    def cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path = "value") -> torch.Tensor:
+        if self.order > 2:
+            return super().cells(rows, columns, path)
+        taps, first = self.projections.short_taps, self.projections.short_first_lag
+        streams = self.streams(path)
+        if self._by_lag is None:
+            self._by_lag = self._factors.filters[0].T.contiguous()  # neighbours in memory are read together
+        around = (self._factors, self._by_lag)
+        parts = [direct_kernel(*around, stream, taps[stream], first, rows, columns) for stream in streams]
+        kernels = torch.cat(parts, dim=-1)
+        return (kernels @ self._gram(path).to(kernels.dtype) * kernels).sum(-1).clamp_min(0).sqrt()
+
     def _gram(self, path: Path) -> torch.Tensor:
         weights = self.projections.weights[self.streams(path)].flatten(0, 1).double()
         out = self.projections.out_weight.double()
@@ -305,3 +324,48 @@ class HyenaMixing(MixingOperator):
     def _short_transposed(self, stream: int, signal: torch.Tensor) -> torch.Tensor:
         taps = transposed_filter(self.projections.short_taps[stream], self.projections.short_first_lag)
         return short_convolution(signal, *taps)
+
+# %% ../../nbs/model/15_operators.ipynb #9cf05ce1
+def direct_kernel(
+    factors: HyenaFactors,
+    by_lag: torch.Tensor,
+    stream: int,
+    taps: torch.Tensor,
+    first_lag: int,
+    rows: torch.Tensor,
+    columns: torch.Tensor,
+) -> torch.Tensor:
+    """How one stream of an operator of order 2 carries chosen columns to chosen rows.
+
+    Parameters
+    ----------
+    factors : HyenaFactors
+        Of order 2.
+    by_lag : (lags, width) tensor
+        Its filter, transposed.
+    stream : int
+        0 or 1 for a gate, 2 for the value.
+    taps : (width, taps) tensor
+        Of the short convolution, with `first_lag` the lag of the first.
+    rows, columns : int tensors
+
+    Returns
+    -------
+    (rows, columns, width) tensor
+    """
+    length = factors.gates.shape[-1]
+    met = (factors.signals[0], factors.signals[1], factors.gates[1])[stream]
+    lag = rows[:, None] - columns
+    total = torch.zeros(*lag.shape, len(met), dtype=met.dtype, device=met.device)
+    for tap, shift in enumerate(range(first_lag, first_lag + taps.shape[1])):
+        at = columns + shift
+        inside = ((at >= 0) & (at < length)).to(met.dtype)
+        through = (met[:, at.clamp(0, length - 1)] * taps[:, tap : tap + 1] * inside).T
+        left = lag - shift
+        if stream == 0:
+            total += (left == 0)[..., None] * through
+        else:
+            place = left - factors.first_lag
+            reached = (place >= 0) & (place < len(by_lag))
+            total += by_lag[place.clamp(0, len(by_lag) - 1)] * reached[..., None] * through
+    return total if stream == 0 else total * factors.gates[0][:, rows].T[:, None]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .packing import ArrayStore, coarsen
 from .page import Part
 
 # %% auto #0
-__all__ = ['EMPHASISED', 'PARTS', 'Annotation', 'LensView', 'lens_script', 'Lens']
+__all__ = ['EMPHASISED', 'PARTS', 'Annotation', 'LensView', 'lens_script', 'viridis', 'Lens']
 
 # %% ../../nbs/report/10_lens.ipynb #0d8e90d7
 @dataclass(frozen=True)
@@ -128,13 +129,13 @@ class LensView:
 
 # %% ../../nbs/report/10_lens.ipynb #61b01190
 def _check_map(name: str, record: HiddenAttention, length: int) -> None:
-    """Raise unless a map's spans lie in the sequence and its cells divide them."""
+    """Raise unless a map's spans lie in the sequence and hold at least as many bases as cells."""
     spans = (record.rows, record.columns)
     if any(not 0 <= start < stop <= length for start, stop in spans):
         raise DataError(f"View '{name}': a map spans {spans}; expected spans within 0 to {length}.")
     sizes = tuple(stop - start for start, stop in spans)
     if record.weights.ndim != 2 or any(
-        size % cells for size, cells in zip(sizes, record.weights.shape, strict=True)
+        not 0 < cells <= size for size, cells in zip(sizes, record.weights.shape, strict=True)
     ):
         shape = record.weights.shape
         raise DataError(f"View '{name}': a map of shape {shape} spans {sizes} bases; expected a cell a base or a bin.")
@@ -252,7 +253,8 @@ def lens_script() -> str:
     return "".join(asset(f"js/{name}.js") for name in PARTS)
 
 # %% ../../nbs/report/10_lens.ipynb #d46f9c97
-def _viridis() -> list[list[int]]:
+@cache
+def viridis() -> list[list[int]]:
     """The 256 colours of viridis (Smith and van der Walt, 2015), red, green and blue from 0 to 255."""
     from matplotlib import colormaps
 
@@ -335,7 +337,7 @@ class Lens(Part):
             "views": views,
             "filters": [_filters(bank, store, longest) for bank in self.filters],
             "motifs": [_motif(motif, self.motif_origin) for motif in self.motifs],
-            "viridis": _viridis(),
+            "viridis": viridis(),
             "arrays": store.text(),
         }
 

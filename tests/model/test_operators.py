@@ -307,3 +307,14 @@ def test_short_convolution_equals_the_double_loop(count, first_lag):
             if 0 <= i - first_lag - tap < 6:
                 expected[..., i] += taps[:, tap] * signal[..., i - first_lag - tap]
     torch.testing.assert_close(short_convolution(signal, taps, first_lag), expected, rtol=0, atol=1e-14)
+
+
+@every_kind
+@pytest.mark.parametrize("path", PATHS)
+def test_chosen_cells_are_those_of_the_window_wherever_they_are(build_operator, hidden, order, two_sided, path):
+    """Order 2 has a formula of its own, without convolutions; at both ends short taps reach over the edge."""
+    operator = build_operator(order, two_sided).mixing_operator(hidden)
+    rows, columns = torch.tensor([LENGTH - 1, 0, 5, 6]), torch.tensor([6, 5, 0, 1, LENGTH - 1])
+    expected = operator.window(path=path)[rows][:, columns]
+    assert expected.max() > 0
+    torch.testing.assert_close(operator.cells(rows, columns, path), expected, rtol=0, atol=1e-12)

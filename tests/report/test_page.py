@@ -173,11 +173,11 @@ def colours(text, selector):
 @pytest.mark.parametrize("dark", [False, True])
 def test_words_stand_out_from_their_ground(dark):
     page, lens = asset("page.css"), asset("lens.css")
-    split = "prefers-color-scheme: dark"
-    tokens = colours(page.split(split)[1] if dark else page, ":root")
+    tokens = colours(page.split("prefers-color-scheme: dark")[1] if dark else page, ":root")
     grounds = [tokens[f"--jp-layout-color{level}"] for level in (0, 1)]
-    for selector in (".gl-lens", ".gl-lens.gl-safe"):
-        letters = colours(lens.split(split)[1] if dark else lens, selector)
+    theme = ".gl-dark" if dark else ""
+    for selector in (f".gl-lens{theme}", f".gl-lens{theme}.gl-safe"):
+        letters = colours(lens, selector)
         inks = [value for name, value in letters.items() if name.startswith("--gl-ink")]
         words = ("ui-font-color0", "ui-font-color1", "ui-font-color2", "brand-color1", "warn-color1", "success-color1")
         inks += [tokens[f"--jp-{name}"] for name in words]

@@ -51,6 +51,44 @@ function follow(drawing, pointed, clicked) {
   drawing.addEventListener("click", (event) => clicked(...place(event)));
 }
 
+/* Light or dark as the host is: JupyterLab says it on its body, documentation on its root, elsewhere the system does.
+ * Gives the function that stops following. */
+function followTheme(element, changed) {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const dark = () => {
+    const { jpThemeLight } = document.body.dataset;
+    const { theme } = document.documentElement.dataset;
+    if (jpThemeLight) return jpThemeLight === "false";
+    return ["light", "dark"].includes(theme) ? theme === "dark" : system.matches;
+  };
+  const dress = () => element.classList.toggle("gl-dark", dark());
+  const turned = () => {
+    if (element.classList.contains("gl-dark") === dark()) return;
+    dress();
+    changed();
+  };
+  const watcher = new MutationObserver(turned);
+  const watched = { attributes: true, attributeFilter: ["data-jp-theme-light", "data-theme"] };
+  [document.body, document.documentElement].forEach((node) => watcher.observe(node, watched));
+  system.addEventListener("change", turned);
+  dress();
+  return () => {
+    watcher.disconnect();
+    system.removeEventListener("change", turned);
+  };
+}
+
+/* Calls back when the width of an element has changed; gives the function that stops it. */
+function followWidth(element, changed) {
+  let width = element.clientWidth;
+  const sizes = new ResizeObserver(() => {
+    if (element.clientWidth !== width) requestAnimationFrame(changed);
+    width = element.clientWidth;
+  });
+  sizes.observe(element);
+  return () => sizes.disconnect();
+}
+
 // numbers
 
 const POWERS = "⁰¹²³⁴⁵⁶⁷⁸⁹";

@@ -151,22 +151,13 @@ export async function render(element, payload, { start = {}, changed = () => {},
   element.replaceChildren(head, prediction, track, make("div", { class: "gl-two" }, attention, filters), motifs);
   lens.zoomTo = parts[0].zoomTo;
   lens.base = Math.min(lens.view().origin ?? 0, lens.view().sequence.length - 1);
-  lens.go(start);
-
   const pressed = (event) => keystroke(lens, event);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  let width = element.clientWidth;
-  const sizes = new ResizeObserver(() => {
-    if (element.clientWidth !== width) requestAnimationFrame(lens.redraw);
-    width = element.clientWidth;
-  });
-  sizes.observe(element);
+  const stops = [followTheme(element, () => lens.redraw()), followWidth(element, () => lens.redraw())];
+  lens.go(start);
   keys.addEventListener("keydown", pressed);
-  dark.addEventListener("change", lens.redraw);
   const destroy = () => {
-    sizes.disconnect();
+    stops.forEach((stop) => stop());
     keys.removeEventListener("keydown", pressed);
-    dark.removeEventListener("change", lens.redraw);
     element.replaceChildren();
   };
   return { go: lens.go, destroy };

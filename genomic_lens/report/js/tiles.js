@@ -143,8 +143,9 @@ function hatching(pen, colour) {
 }
 
 /* The canvas of a map. `draw({ width, height, shade })` sets how it looks; tiles that are not there yet are stood in for
- * by coarser ones that are. `painted` hears the peak of the colours. */
-function mapCanvas(element, source, painted) {
+ * by coarser ones that are, and on a new map by the last picture of the one before (`backdrop`, a canvas or null).
+ * `painted` hears the peak of the colours. */
+function mapCanvas(element, source, painted, backdrop) {
   const canvas = make("canvas", { class: "gl-canvas", "data-painted": 0 });
   const pen = canvas.getContext("2d");
   const store = tileStore(source, () => repaint());
@@ -185,6 +186,7 @@ function mapCanvas(element, source, painted) {
     const [width, height] = [look.width, look.height].map((size) => Math.round(size * ratio));
     Object.assign(canvas, { width, height });
     pen.imageSmoothingEnabled = false;
+    if (backdrop && backdrop.width) pen.drawImage(backdrop, 0, 0, width, height);
     pen.fillStyle = hatching(pen, getComputedStyle(element).getPropertyValue("--jp-ui-font-color2"));
     const places = tilesInView(source, across, down, [look.height, look.width]);
     places.forEach(store.get);
@@ -199,6 +201,7 @@ function mapCanvas(element, source, painted) {
       if (found) paste(found, place, x, y);
     }
     const missing = places.filter((place) => !store.get(place)).length;
+    if (!missing) backdrop = null;
     const painting = Number(canvas.dataset.painted) + (missing ? 0 : 1);
     assign(canvas, { "data-missing": missing, "data-painted": painting });
     painted(peak);
@@ -289,7 +292,7 @@ function tilesViewer(element, holder, source, { label, pointed, clicked, origin 
   const map = mapCanvas(element, source, (peak) => {
     const { right, top, bottom } = place;
     key.replaceChildren(...legend(painter(element, source, shade), source.kind, peak, shade, right + 16, top, bottom));
-  });
+  }, before?.map.canvas ?? null);
   const within = (base, [from, to]) => base !== null && base >= from && base < to;
   for (const side of ["across", "down"]) {
     const old = before?.map[side];

@@ -1,0 +1,12 @@
+"""Linked, interactive views for notebooks: viewers for maps and sequences, and the dashboard built from them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "lens_dashboard": ["LensDashboard"],
+        "tiles": ["Tiles"],
+        "track": ["Track"],
+    },
+)

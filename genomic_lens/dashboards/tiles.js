@@ -1,0 +1,63 @@
+/* The map viewer as a widget: asks the kernel for the tiles in view and shows them. */
+
+/* Tiles from the kernel; each question carries a number, and so does its answer. */
+function kernelSource(model, state) {
+  const open = new Map();
+  let count = 0;
+  const settings = ["rows", "columns", "kind", "causal", "levels", "viridis"].map((name) => [name, model.get(name)]);
+  const source = { ...Object.fromEntries(settings), cell: [1, 1] };
+  const map = model.get("map");
+  source.ask = (places) => new Promise((resolve) => {
+    const id = `${map} ${(count += 1)}`;
+    const silent = () => [state.gone(), open.delete(id), resolve([])];
+    open.set(id, { resolve, timer: setTimeout(silent, SILENCE) });
+    model.send({ id, map, places });
+  });
+  const heard = ({ id, tiles }, buffers) => {
+    if (!open.has(id)) return;
+    const { resolve, timer } = open.get(id);
+    clearTimeout(timer);
+    open.delete(id);
+    state.alive();
+    resolve(tiles.map((tile, index) => ({ ...tile, codes: bytes(buffers[index]) })));
+  };
+  model.on("msg:custom", heard);
+  source.close = () => {
+    model.off("msg:custom", heard);
+    for (const { timer } of open.values()) clearTimeout(timer);
+  };
+  return source;
+}
+
+export default {
+  render({ model, el }) {
+    const [stack, readout] = [make("div", { class: "gl-stack" }), make("p", { class: "gl-readout" })];
+    const state = banner(model);
+    const send = sender(model);
+    let [viewer, source] = [null, null];
+    const mark = () => {
+      viewer?.mark({ base: model.get("cursor"), partner: model.get("partner"), selection: stretch(model.get("selection")) });
+      readout.textContent = model.get("note");
+    };
+    const build = () => {
+      source?.close();
+      source = kernelSource(model, state);
+      const pointed = ([row, column]) => !model.get("pinned") && send({ cursor: row, partner: column });
+      const clicked = ([row]) => send({ pinned: !(model.get("pinned") && model.get("cursor") === row), cursor: row });
+      const look = { label: model.get("label"), origin: model.get("origin"), pointed, clicked, before: viewer };
+      viewer = tilesViewer(el, stack, source, look);
+      redraw();
+    };
+    const redraw = () => {
+      viewer.draw(SHADES[model.get("shade")]);
+      mark();
+    };
+    el.replaceChildren(state.node, make("div", { class: "gl-body" }, stack), readout);
+    const stops = hosted(el, redraw);
+    build();
+    model.on("change:map", build);
+    model.on("change:shade", redraw);
+    for (const name of ["cursor", "partner", "selection", "note"]) model.on(`change:${name}`, mark);
+    return () => [...stops, source.close].forEach((stop) => stop());
+  },
+};

@@ -1,0 +1,53 @@
+/* The track as a widget: the sequence with its annotations and the contribution of each base. */
+
+export default {
+  render({ model, el }) {
+    const [body, readout] = [make("div", { class: "gl-body" }), make("p", { class: "gl-readout" })];
+    const state = banner(model);
+    const send = sender(model);
+    const clamp = (base) => Math.max(0, Math.min(model.get("sequence").length - 1, base));
+    const viewer = trackViewer(body, {
+      pointed: (base) => !model.get("pinned") && send({ cursor: clamp(base), partner: null }),
+      clicked: (base) => {
+        send({ pinned: !(model.get("pinned") && model.get("cursor") === clamp(base)), cursor: clamp(base) });
+        body.firstElementChild.focus({ preventScroll: true });
+      },
+      selected: ([start, stop]) => send({ selection: [clamp(start), clamp(stop - 1) + 1] }),
+    });
+    const mark = () => {
+      const [back, ahead] = model.get("reach");
+      const cursor = model.get("cursor");
+      const span = cursor !== null && back + ahead ? [cursor - back, cursor + 1 + ahead] : null;
+      viewer.mark({ base: cursor, partner: model.get("partner"), selection: stretch(model.get("selection")), span });
+      readout.textContent = model.get("note");
+    };
+    const draw = () => {
+      const values = model.get("values");
+      const names = ["sequence", "annotations", "origin", "origin_name"].map((name) => [name, model.get(name)]);
+      const view = { ...Object.fromEntries(names), changed: new Set(model.get("changed")) };
+      viewer.draw(view, values.byteLength ? new Float32Array(bytes(values).buffer) : null);
+      mark();
+    };
+    const pressed = (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[event.key];
+      const letter = event.key.toUpperCase();
+      const [cursor, selection] = [model.get("cursor"), stretch(model.get("selection"))];
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (step) send({ cursor: clamp((cursor ?? 0) + step) });
+      else if (event.key === "Escape") send({ pinned: false, partner: null, selection: null });
+      else if (event.key === "z" && selection) viewer.zoomTo(...selection);
+      else if (model.get("letters").includes(letter) && cursor !== null) model.send({ mutate: [cursor, letter] });
+      else return;
+      event.preventDefault();
+      event.stopPropagation(); // the notebook has keys of its own
+      if (step) viewer.reveal(model.get("cursor"));
+    };
+    el.replaceChildren(state.node, body, readout);
+    const stops = hosted(el, draw);
+    draw();
+    el.addEventListener("keydown", pressed);
+    for (const name of ["sequence", "values", "annotations", "changed"]) model.on(`change:${name}`, draw);
+    for (const name of ["cursor", "partner", "selection", "reach", "note"]) model.on(`change:${name}`, mark);
+    return () => stops.forEach((stop) => stop());
+  },
+};

@@ -1,0 +1,39 @@
+/* What the viewers share as widgets. */
+
+const PAUSE = 50; // milliseconds between two messages about the cursor
+const SILENCE = 8000; // milliseconds after which a kernel that does not answer is said to be gone
+
+/* What came as a buffer of the kernel, as bytes of its own. */
+const bytes = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer.slice(byteOffset, byteOffset + byteLength));
+
+/* Dresses the element as the host is dressed. Gives the functions to call at the end. */
+function hosted(el, redraw) {
+  el.classList.add("gl-lens", "gl-widget");
+  const alone = !getComputedStyle(document.documentElement).getPropertyValue("--jp-layout-color1").trim();
+  el.classList.toggle("gl-alone", alone);
+  return [followTheme(el, redraw), followWidth(el, redraw)];
+}
+
+/* Lists of Python stand for a stretch if they hold two numbers. */
+const stretch = (list) => (list?.length === 2 ? list : null);
+
+/* Sets values of the model at once, and sends them to the kernel at most every PAUSE milliseconds. */
+function sender(model) {
+  let timer = null;
+  return (changes) => {
+    for (const [name, value] of Object.entries(changes)) model.set(name, value);
+    timer ??= setTimeout(() => {
+      timer = null;
+      model.save_changes();
+    }, PAUSE);
+  };
+}
+
+/* A line that appears when the kernel is gone: pictures stay, but nothing new can be computed. `alive` hides it. */
+function banner(model) {
+  const words = "The kernel does not answer. What is drawn stays; restart the kernel and run the cell again to go on.";
+  const node = make("p", { class: "gl-banner", role: "alert", hidden: true }, words);
+  const show = (gone) => { node.hidden = !gone; };
+  model.on("comm_live_update", () => show(true));
+  return { node, gone: () => show(true), alive: () => show(false) };
+}
