@@ -22,12 +22,13 @@ from .splice_model import EPOCHS, splice_config, splice_dataset, splice_trainer
 from ..config import HyenaGLTConfig
 from ..data.cards import sample_card
 from ..data.samples import splice_junctions
+from ..model.hyena_glt import HyenaGLTForSequenceClassification
 from ..records import Score, atomic_write
 from ..training.checkpoints import last_checkpoint
 from ..training.trainer import HyenaGLTTrainer
 
 # %% auto #0
-__all__ = ['prepare', 'single_thread', 'summarise', 'train_demo', 'run_demo']
+__all__ = ['prepare', 'single_thread', 'summarise', 'train_demo', 'demo_model', 'run_demo']
 
 # %% ../../nbs/cli/20_demo.ipynb #513e04b3
 def prepare(out: Path, config: HyenaGLTConfig) -> bool:
@@ -90,6 +91,27 @@ def train_demo(config: HyenaGLTConfig, out: Path) -> tuple[HyenaGLTTrainer, floa
     seconds = time.perf_counter() - start
     trainer.save_checkpoint(out / "model")
     return trainer, seconds
+
+# %% ../../nbs/cli/20_demo.ipynb #8e0dc1f6
+def demo_model(folder: str | Path | None = None) -> HyenaGLTForSequenceClassification:
+    """The demo's model: the one that lies there, else one that is trained now, which takes about a minute, and kept.
+
+    Parameters
+    ----------
+    folder : path or None
+        Of the demo; by default `demo` or `../demo`, whichever holds a model, else `demo`.
+
+    Examples
+    --------
+    >>> demo_model().config.id2label[0]  # doctest: +SKIP
+    'donor'
+    """
+    places = [Path(folder)] if folder else [Path("demo"), Path("..", "demo")]
+    found = next((place for place in places if (place / "model" / "config.json").exists()), None)
+    if found is None:
+        found = places[0]
+        train_demo(splice_config(), found)
+    return HyenaGLTForSequenceClassification.from_pretrained(found / "model")
 
 # %% ../../nbs/cli/20_demo.ipynb #1066fd9d
 def run_demo(out: str | Path, seed: int = 0, epochs: int = EPOCHS) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from genomic_lens.dashboards.views import (
     PATHS, AttentionView, ChangeView, FilterView, MethodView, PredictionView, TrackView,
 )  # fmt: skip
 from ..data.tokenizers import DNATokenizer
+from ..errors import GenomicLensError
 from ..report.lens import Annotation, Lens, LensView
 from ..report.page import Section, write_page
 
@@ -87,10 +88,16 @@ class LensDashboard(widgets.VBox):
 
     def _header(self) -> widgets.HBox:
         save = widgets.Button(description="export", tooltip="Write one HTML page that needs no kernel")
-        save.on_click(lambda _: self.export())
+        save.on_click(self._save)
         row = widgets.HBox([widgets.HTML(f"<h3>{escape(self.title)}</h3>"), save, self.saved])
         row.add_class("gl-controls-row")
         return row
+
+    def _save(self, _: Any) -> None:
+        try:
+            self.export()
+        except GenomicLensError as error:
+            self.saved.value = f"<span class='gl-poor'>{escape(str(error))}</span>"
 
     def show(self) -> None:
         """Bring every panel up to date with the session."""

@@ -5,6 +5,7 @@
 # %% ../../nbs/dashboards/35_panels.ipynb #dd7b8b20
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -101,8 +102,9 @@ def format_signed(value: float) -> str:
 # %% ../../nbs/dashboards/35_panels.ipynb #d829150c
 def adds_up(record: Attribution) -> str:
     """Whether contributions add up, and from where to where, as HTML."""
-    good = record.gap <= 1e-3
-    share = f"{100 * (1 - record.gap):.6g} %"
+    good, share = record.gap <= 1e-3, "> 99.99999 %"
+    if record.gap > 1e-7:
+        share = f"{100 * (1 - record.gap):.{max(0, math.ceil(-math.log10(100 * record.gap)))}f} %"
     words = f"✓ adds up to {share}" if good else f"! adds up to {share} only"
     references = f" × {record.references}" if record.references > 1 else ""
     start = f"{format_number(record.reference_output)} (baseline: {escape(record.baseline)}{references})"
@@ -118,7 +120,8 @@ def gap_table(records: Sequence[Attribution]) -> str:
     rows = []
     for record in records:
         known = np.isfinite(first) & np.isfinite(record.values)
-        alike = np.corrcoef(first[known], record.values[known])[0, 1] if known.sum() > 2 else np.nan
+        pair = np.stack([first[known], record.values[known]])
+        alike = np.corrcoef(pair)[0, 1] if (pair.std(1) > 0).all() else np.nan
         look = "good" if record.gap <= 1e-3 else "poor"
         rows.append(
             f"<tr><td>{escape(record.method)}</td><td>{escape(record.baseline)}</td>"

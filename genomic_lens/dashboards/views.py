@@ -226,11 +226,15 @@ class ChangeView(Panel):
 
     def show(self) -> None:
         """Say what was changed and what came of it."""
-        session, before, now = self.session, self.session.at_first(), self.session.prediction()
+        session = self.session
         made = [f"{base:,} {session.original[base]}→{session.sequence[base]}" for base in session.changed]
         self.undo.disabled = not made
-        self.foot.value = "Nothing was changed."
-        if made:
-            old, new = (item.probabilities[before.labels.index(before.label)] for item in (before, now))
-            result = f"{escape(before.label)} {old:.3f} → {new:.3f} ({format_signed(new - old)})"
-            self.foot.value = f"Changed: {', '.join(made)}. <b>{result}</b>"
+        with self.waiting("Predicting"):
+            words = f"Changed: {', '.join(made)}. <b>{self._result()}</b>" if made else "Nothing was changed."
+            self.foot.value = words
+
+    def _result(self) -> str:
+        """How far the changes moved the class that was predicted at first."""
+        before, now = self.session.at_first(), self.session.prediction()
+        old, new = (item.probabilities[before.labels.index(before.label)] for item in (before, now))
+        return f"{escape(before.label)} {old:.3f} → {new:.3f} ({format_signed(new - old)})"

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "attributions": ["attribute"],
         "filters": ["filter_bank"],
         "hidden_attention": ["hidden_attention"],
+        "interpreter": ["ModelInterpreter"],
         "motifs": ["aligned_motif", "consensus"],
         "predictions": ["predict"],
         "references": ["dinucleotide_shuffle"],

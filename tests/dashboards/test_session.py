@@ -1,0 +1,79 @@
+"""The session answers as the functions behind it do, and asks each question once."""
+
+import numpy as np
+import pytest
+
+from genomic_lens.dashboards import session as module
+from genomic_lens.dashboards.session import QUESTIONS, LensSession, Question
+from genomic_lens.errors import DataError
+from genomic_lens.interpretability import attribute, predict
+
+from .conftest import SEQUENCE
+
+
+def test_answers_are_those_of_the_functions(model, tokenizer):
+    session = LensSession(model, tokenizer, SEQUENCE, references=3, seed=5)
+    np.testing.assert_array_equal(session.prediction().logits, predict(model, tokenizer, [SEQUENCE])[0].logits)
+    expected = attribute(model, tokenizer, SEQUENCE, "acceptor", references=3, seed=5)[0]
+    asked = session.attribution("acceptor", Question("exact", "shuffled"))
+    np.testing.assert_array_equal(asked.values, expected.values)
+
+
+def test_each_question_is_asked_once_for_each_sequence(model, tokenizer, monkeypatch):
+    asked = []
+
+    def counted(*arguments, **options):
+        asked.append(arguments[2:])
+        return attribute(*arguments, **options)
+
+    monkeypatch.setattr(module, "attribute", counted)
+    session, question = LensSession(model, tokenizer, SEQUENCE, references=2), Question("exact", "mean")
+    for _ in range(2):
+        session.attribution("donor", question)
+        session.attribution("neither", question)
+    session.mutate(3, "A" if SEQUENCE[3] != "A" else "C")
+    session.attribution("donor", question)
+    session.reset()
+    session.attribution("donor", question)
+    assert asked == [(SEQUENCE, "donor"), (SEQUENCE, "neither"), (asked[2][0], "donor")]
+    assert asked[2][0] != SEQUENCE
+
+
+def test_a_change_is_seen_and_undone(model, tokenizer):
+    session = LensSession(model, tokenizer, SEQUENCE)
+    before = session.prediction().probabilities
+    letter = next(letter for letter in "ACGT" if letter != SEQUENCE[7])
+    session.mutate(7, letter)
+    assert session.changed == [7]
+    assert session.sequence == SEQUENCE[:7] + letter + SEQUENCE[8:]
+    assert np.abs(session.prediction().probabilities - before).max() > 1e-4
+    np.testing.assert_array_equal(session.at_first().probabilities, before)
+    assert session.sequence != SEQUENCE, "looking back must not undo the change"
+    session.mutate(7, SEQUENCE[7])
+    assert session.changed == []
+    session.mutate(7, letter)
+    session.reset()
+    np.testing.assert_array_equal(session.prediction().probabilities, before)
+
+
+@pytest.mark.parametrize(("base", "letter", "message"), [(40, "A", "0 to 39"), (-1, "A", "0 to 39"), (0, "X", "'X'")])
+def test_changes_that_make_no_sense_are_refused(model, tokenizer, base, letter, message):
+    with pytest.raises(DataError, match=message):
+        LensSession(model, tokenizer, SEQUENCE).mutate(base, letter)
+
+
+def test_an_empty_sequence_is_refused(model, tokenizer):
+    with pytest.raises(DataError, match="empty"):
+        LensSession(model, tokenizer, "")
+
+
+def test_the_time_of_a_question_is_guessed_first_and_known_later(model, tokenizer, monkeypatch):
+    ticks = iter(range(0, 100, 2))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(ticks))
+    session = LensSession(model, tokenizer, SEQUENCE, references=2)
+    assert session.seconds(Question("exact", "shuffled")) == 0, "nothing is known before the first forward pass"
+    session.prediction()
+    guesses = [session.seconds(question) for question in QUESTIONS.values()]
+    assert guesses == [2 * 6, 2 * 3, 2 * 150]
+    session.attribution("donor", Question("exact", "shuffled"))
+    assert session.seconds(Question("exact", "shuffled")) == 2
