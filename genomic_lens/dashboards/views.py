@@ -18,7 +18,7 @@ from .session import LONG, QUESTIONS, LensSession
 from .tiles import Tiles
 from .track import Track
 from ..errors import GenomicLensError
-from ..interpretability.tiles import HiddenAttentionTiles
+from ..interpretability.tiles import EXACT, ROWS, HiddenAttentionTiles
 from ..plots.filters import plot_filters
 from ..records import Attribution
 
@@ -138,7 +138,8 @@ class AttentionView(Panel):
             self.tiles.show(source, self.layer.value, self.path.value)
             share = source.share(self.layer.value, self.path.value)
             sampled = " Zoomed out, a cell shows one of its pairs of bases." if source.levels > 1 else ""
-            told = "(ratio of Frobenius norms; paths do not add up)"
+            estimated = f"; estimated from {ROWS} rows" if source.length > EXACT else ""
+            told = f"(ratio of Frobenius norms; paths do not add up{estimated})"
             self.foot.value = f"<b>shows {100 * share:.3g} % of the Jacobian</b> {told}.{sampled}"
 
     def point(self, base: int | None) -> None:

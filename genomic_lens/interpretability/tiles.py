@@ -22,11 +22,12 @@ from ..model.tracing import mixers, trace
 from ..records import HiddenAttention
 
 # %% auto #0
-__all__ = ['TILE', 'EXACT', 'MapPlace', 'HiddenAttentionTiles', 'token_of_base']
+__all__ = ['TILE', 'EXACT', 'ROWS', 'MapPlace', 'HiddenAttentionTiles', 'token_of_base']
 
 # %% ../../nbs/interpretability/45_tiles.ipynb #c2dfa946
 TILE = 128  # cells a side
 EXACT = 512  # bases up to which a share is computed from all pairs
+ROWS = 16  # bases whose rows, whole, stand for those of longer sequences
 
 
 class MapPlace(NamedTuple):
@@ -84,6 +85,7 @@ class HiddenAttentionTiles:
         self._masked = np.isin(ids, tokenizer.masked_ids)[self._tokens] | (self._tokens < 0)
         self._trace = trace(model, torch.from_numpy(ids)[None].to(model.device)) if self.layers else None
         self._operators: dict[int, MixingOperator] = {}
+        self._energies: dict[tuple[int, str], float] = {}
 
     def operator(self, layer: int) -> MixingOperator:
         """The mixing operator of a layer, made once."""
@@ -128,12 +130,22 @@ class HiddenAttentionTiles:
         return starts + (chance * widths).astype(int)
 
     def share(self, layer: int, path: Path = "value") -> float:
-        """Norm of a path over that of the full Jacobian: of all pairs up to 512 bases, else of the coarsest tile."""
+        """Norm of a path over that of the full Jacobian: of all pairs up to 512 bases, else of 16 random rows."""
         if self.length <= EXACT:
             return hidden_attention(self.model, self.tokenizer, self.sequence, [layer], [path])[0].share
-        coarsest = MapPlace(self.levels - 1, 0, 0)
-        part, whole = (np.nansum(self.tile(coarsest, layer, which) ** 2) for which in (path, "full"))
+        part, whole = (self._energy(layer, which) for which in (path, "full"))
         return float(np.sqrt(part / whole)) if whole else 0.0
+
+    def _energy(self, layer: int, path: Path) -> float:
+        """Sum of the squared norms in some rows, the same for every path."""
+        if (layer, path) not in self._energies:
+            everywhere, rows = np.arange(self.length), np.random.default_rng(self.seed)
+            norms = (
+                self.norms(np.array([base]), everywhere, layer, path)
+                for base in rows.choice(self.length, ROWS, replace=False)
+            )
+            self._energies[layer, path] = float(sum(np.nansum(row**2) for row in norms))
+        return self._energies[layer, path]
 
     def overview(self, layer: int, path: Path = "value") -> HiddenAttention:
         """The coarsest tile as a record, or all cells where they fit into it."""
