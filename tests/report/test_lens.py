@@ -167,7 +167,7 @@ def test_a_notebook_shows_the_lens_in_a_frame_of_its_own():
         (lambda: view(attributions=(attribution(values=np.zeros(9)),)), r"shape \(9,\); expected \(10,\)"),
         (lambda: view(attention=(attention(sequence=SEQUENCE[::-1]),)), "different sequences"),
         (lambda: view(attention=(attention(rows=(0, 11)),)), "within 0 to 10"),
-        (lambda: view(attention=(attention(weights=np.zeros((3, 10))),)), r"shape \(3, 10\)"),
+        (lambda: view(attention=(attention(weights=np.zeros((3, 11))),)), r"shape \(3, 11\)"),
         (lambda: view(annotations=(Annotation("far", 3, 11, "exon"),)), "ends at 11, the sequence at 10"),
         (lambda: view(origin=11), "expected 0 to 10"),
         (lambda: Annotation("none", 3, 3, "exon"), "0 <= start < stop"),

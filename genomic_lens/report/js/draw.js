@@ -212,7 +212,8 @@ function ticks(low, high, most) {
 
 /* Ticks below: of bases at their middle, of values at their place. */
 function bottomAxis(low, high, x, y, { name = "", values = false, gap = 40 } = {}) {
-  const marks = ticks(low, values ? high : high - 1, (x(high) - x(low)) / gap);
+  const room = Math.max(gap, 16 + 7 * whole(high).length);
+  const marks = ticks(low, values ? high : high - 1, (x(high) - x(low)) / room);
   const shown = values ? marks : marks.filter(Number.isInteger);
   const parts = shown.flatMap((tick) => {
     const at = x(values ? tick : tick + 0.5);
@@ -225,12 +226,15 @@ function bottomAxis(low, high, x, y, { name = "", values = false, gap = 40 } = {
 function leftAxis(low, high, y, x, { gap = 28, middle = 0, name = "" } = {}) {
   const marks = ticks(low, high, Math.abs(y(high) - y(low)) / gap);
   const shown = middle ? marks.filter(Number.isInteger) : marks;
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  const digits = largest < 0.01 && !middle ? Math.floor(Math.log10(largest)) : 0;
   const parts = shown.flatMap((tick) => {
     const at = y(tick + middle);
-    return [line(x - 4, at, x, at, "gl-axis"), text(x - 8, at + 4, round(tick), "gl-end")];
+    return [line(x - 4, at, x, at, "gl-axis"), text(x - 8, at + 4, round(tick / 10 ** digits), "gl-end")];
   });
+  const unit = digits ? ` × 10${power(String(digits))}` : "";
   const turned = `translate(12 ${(y(low) + y(high)) / 2}) rotate(-90)`;
-  return make("g", {}, parts, make("text", { transform: turned, class: "gl-middle gl-soft" }, name));
+  return make("g", {}, parts, make("text", { transform: turned, class: "gl-middle gl-soft" }, name + unit));
 }
 
 /* The cursor at a base: a faint stripe as wide as the base with a line through its middle. Its move() takes the base,

@@ -149,6 +149,7 @@ export async function render(element, payload, { start = {}, changed = () => {},
   parts.push(...build.map((one) => one(lens)));
   const [track, prediction, attention, filters, motifs, head] = parts.map(({ node }) => node);
   element.replaceChildren(head, prediction, track, make("div", { class: "gl-two" }, attention, filters), motifs);
+  motifs.hidden = !payload.motifs.length;
   lens.zoomTo = parts[0].zoomTo;
   lens.base = Math.min(lens.view().origin ?? 0, lens.view().sequence.length - 1);
   const pressed = (event) => keystroke(lens, event);
