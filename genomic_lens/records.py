@@ -19,8 +19,8 @@ import numpy as np
 from .errors import DataError
 
 # %% auto #0
-__all__ = ['atomic_write', 'plain', 'Record', 'Prediction', 'Score', 'completeness_gap', 'Attribution', 'HiddenAttention',
-           'FilterBank', 'Motif']
+__all__ = ['atomic_write', 'plain', 'Record', 'Prediction', 'Substitutions', 'Score', 'completeness_gap', 'Attribution',
+           'HiddenAttention', 'FilterBank', 'Motif']
 
 # %% ../nbs/20_records.ipynb #f4761523
 def atomic_write(path: str | Path, write) -> Path:
@@ -160,6 +160,39 @@ class Prediction(Record):
         import pandas as pd
 
         return pd.DataFrame({"label": self.labels, "probability": self.probabilities, "logit": self.logits})
+
+# %% ../nbs/20_records.ipynb #231f56a4
+@dataclass(frozen=True)
+class Substitutions(Record):
+    """What a model says of a sequence with one base replaced, for every base and every letter.
+
+    Attributes
+    ----------
+    sequence : str
+        The bases as they are.
+    letters : tuple of str
+        What each base is replaced by.
+    labels : tuple of str
+        Class names.
+    probabilities : (bases, letters, classes) array
+        Where the letter is the one that stands there, those of the sequence itself.
+    model : str
+        Fingerprint of the model.
+    """
+
+    sequence: str
+    letters: tuple[str, ...]
+    labels: tuple[str, ...]
+    probabilities: np.ndarray
+    model: str = ""
+
+    def to_dataframe(self):
+        """One row a base and letter, a column a class."""
+        import pandas as pd
+
+        places = pd.MultiIndex.from_product([range(len(self.sequence)), self.letters], names=["base", "letter"])
+        chances = self.probabilities.reshape(-1, len(self.labels))
+        return pd.DataFrame(chances, index=places, columns=list(self.labels)).reset_index()
 
 # %% ../nbs/20_records.ipynb #9a31c278
 @dataclass(frozen=True)

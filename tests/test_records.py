@@ -17,6 +17,7 @@ from genomic_lens.records import (
     Prediction,
     Record,
     Score,
+    Substitutions,
     atomic_write,
     completeness_gap,
 )
@@ -37,6 +38,7 @@ EXAMPLES = [
         np.array([[3.0, 1.0], [2.0, 4.0]]), np.array([1, 2]),
     ),
     Motif("donor", ("A", "C"), np.array([[0.5, 0.0], [0.0, 0.2]]), np.array([[1.0, 0.0], [0.3, 0.7]]), "Ac", start=-1),
+    Substitutions("AC", ("A", "C"), ("x", "y"), np.arange(8.0).reshape(2, 2, 2) / 8, model="ab"),
 ]  # fmt: skip
 NAMES = [type(record).__name__ for record in EXAMPLES]
 

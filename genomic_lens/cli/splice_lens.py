@@ -16,6 +16,7 @@ from .splice_model import JUNCTION, LABELS, WINDOW
 from ..data.cards import SampleCard
 from ..data.tokenizers import DNATokenizer
 from ..interpretability import aligned_motif, attribute, filter_bank, hidden_attention, predict
+from ..interpretability import substitutions
 from ..model.tracing import mixers
 from ..plots import describe, draw_scores, draw_training
 from ..records import Attribution, FilterBank, Motif, Prediction, Score
@@ -68,7 +69,7 @@ def known_lanes(truth: str | None) -> tuple[Annotation, ...]:
 
 # %% ../../nbs/cli/10_splice_lens.ipynb #9053c9ca
 def explain_sequence(model: nn.Module, name: str, prediction: Prediction, seed: int = 0) -> LensView:
-    """Attributions by three methods, and hidden attention of all layers and paths, of one sequence.
+    """Attributions by three methods, hidden attention of all layers and paths, and all substitutions of one sequence.
 
     Parameters
     ----------
@@ -92,7 +93,8 @@ def explain_sequence(model: nn.Module, name: str, prediction: Prediction, seed: 
     ]
     maps = hidden_attention(model, tokenizer, sequence, paths=("value", "gates", "full"))
     lanes = known_lanes(prediction.truth)
-    return LensView(name, prediction, tuple(attributions), tuple(maps), lanes, JUNCTION, "junction")
+    others = substitutions(model, tokenizer, sequence)
+    return LensView(name, prediction, tuple(attributions), tuple(maps), lanes, JUNCTION, "junction", others)
 
 # %% ../../nbs/cli/10_splice_lens.ipynb #bd00c388
 def splice_motifs(model: nn.Module, predictions: Sequence[Prediction], most: int = 100, seed: int = 0) -> list[Motif]:

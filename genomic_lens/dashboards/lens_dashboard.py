@@ -24,9 +24,10 @@ from ..report.lens import Annotation, Lens, LensView
 from ..report.page import Section, write_page
 
 # %% auto #0
-__all__ = ['SHARED', 'LensDashboard', 'link', 'export_page', 'known_view']
+__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'link', 'export_page', 'known_view']
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #7815757f
+SHORT = 200  # bases up to which an exported page knows every substitution
 SHARED = ("cursor", "partner", "pinned", "selection")  # what the viewers have in common
 
 
@@ -199,4 +200,6 @@ def known_view(dashboard: LensDashboard, name: str) -> LensView:
     attributions = [session.attribution(target, chosen.question.value) for target in targets]
     maps = [source.overview(layer, way) for layer in range(source.layers) for way in PATHS.values()]
     origin = {} if dashboard.origin is None else {"origin": dashboard.origin, "origin_name": dashboard.origin_name}
-    return LensView(name, session.prediction(), tuple(attributions), tuple(maps), dashboard.annotations, **origin)
+    others = session.substitutions() if len(session.sequence) <= SHORT else None
+    known = {"attributions": tuple(attributions), "attention": tuple(maps), "annotations": dashboard.annotations}
+    return LensView(name, session.prediction(), **known, **origin, substitutions=others)

@@ -16,8 +16,9 @@ from ..errors import DataError
 from ..interpretability.attributions import attribute
 from ..interpretability.filters import filter_bank
 from ..interpretability.predictions import class_names, predict
+from ..interpretability.substitutions import substitutions
 from ..interpretability.tiles import HiddenAttentionTiles
-from ..records import Attribution, FilterBank, Prediction
+from ..records import Attribution, FilterBank, Prediction, Substitutions
 
 # %% auto #0
 __all__ = ['QUESTIONS', 'LONG', 'Question', 'LensSession']
@@ -95,6 +96,10 @@ class LensSession:
         """Long filters of a layer; they do not depend on the bases."""
         length = len(self.sequence)
         return self._once("filters", lambda: filter_bank(self.model, layer, length=length), layer, sequence=None)
+
+    def substitutions(self) -> Substitutions:
+        """What the model says if one base is another, for all of them."""
+        return self._once("substitutions", lambda: substitutions(self.model, self.tokenizer, self.sequence))
 
     def mutate(self, base: int, letter: str) -> None:
         """Replace one base.

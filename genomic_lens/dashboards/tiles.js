@@ -9,9 +9,9 @@ function kernelSource(model, state) {
   const map = model.get("map");
   source.ask = (places) => new Promise((resolve) => {
     const id = `${map} ${(count += 1)}`;
-    const silent = () => [state.gone(), open.delete(id), resolve([])];
+    const silent = () => [state.silent(), open.delete(id), resolve([])];
     open.set(id, { resolve, timer: setTimeout(silent, SILENCE) });
-    model.send({ id, map, places });
+    state.send({ id, map, places });
   });
   const heard = ({ id, tiles }, buffers) => {
     if (!open.has(id)) return;
@@ -58,6 +58,6 @@ export default {
     model.on("change:map", build);
     model.on("change:shade", redraw);
     for (const name of ["cursor", "partner", "selection", "note"]) model.on(`change:${name}`, mark);
-    return () => [...stops, source.close].forEach((stop) => stop());
+    return () => [...stops, state.stop, source.close].forEach((stop) => stop());
   },
 };

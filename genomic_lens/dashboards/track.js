@@ -36,7 +36,7 @@ export default {
       if (step) send({ cursor: clamp((cursor ?? 0) + step) });
       else if (event.key === "Escape") send({ pinned: false, partner: null, selection: null });
       else if (event.key === "z" && selection) viewer.zoomTo(...selection);
-      else if (model.get("letters").includes(letter) && cursor !== null) model.send({ mutate: [cursor, letter] });
+      else if (model.get("letters").includes(letter) && cursor !== null) state.send({ mutate: [cursor, letter] });
       else return;
       event.preventDefault();
       event.stopPropagation(); // the notebook has keys of its own
@@ -48,6 +48,6 @@ export default {
     el.addEventListener("keydown", pressed);
     for (const name of ["sequence", "values", "annotations", "changed"]) model.on(`change:${name}`, draw);
     for (const name of ["cursor", "partner", "selection", "reach", "note"]) model.on(`change:${name}`, mark);
-    return () => stops.forEach((stop) => stop());
+    return () => [...stops, state.stop].forEach((stop) => stop());
   },
 };

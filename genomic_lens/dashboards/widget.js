@@ -1,17 +1,20 @@
 /* What the viewers share as widgets. */
 
 const PAUSE = 50; // milliseconds between two messages about the cursor
-const SILENCE = 8000; // milliseconds after which a kernel that does not answer is said to be gone
+const SILENCE = 8000; // milliseconds after which a kernel that does not answer is said to be gone, unless it is known to compute
+const ENDS = new Set(["dead", "terminating", "restarting", "autorestarting"]);
 
 /* What came as a buffer of the kernel, as bytes of its own. */
 const bytes = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer.slice(byteOffset, byteOffset + byteLength));
 
-/* Dresses the element as the host is dressed. Gives the functions to call at the end. */
+/* Dresses the element as the host is dressed, and redraws when that or the width changes. Figures of plotly beside it
+ * measure themselves only when the window changes, so they are told. Gives the functions to call at the end. */
 function hosted(el, redraw) {
   el.classList.add("gl-lens", "gl-widget");
   const alone = !getComputedStyle(document.documentElement).getPropertyValue("--jp-layout-color1").trim();
   el.classList.toggle("gl-alone", alone);
-  return [followTheme(el, redraw), followWidth(el, redraw)];
+  const resized = () => [redraw(), window.dispatchEvent(new Event("resize"))];
+  return [followTheme(el, redraw), followWidth(el, resized)];
 }
 
 /* Lists of Python stand for a stretch if they hold two numbers. */
@@ -29,11 +32,29 @@ function sender(model) {
   };
 }
 
-/* A line that appears when the kernel is gone: pictures stay, but nothing new can be computed. `alive` hides it. */
+/* A line that appears when the kernel is gone: pictures stay, but nothing new can be computed. JupyterLab says when a
+ * kernel ends; elsewhere it is silence that tells. `send` sends a message, `alive` hides the line, `stop` ends listening. */
 function banner(model) {
   const words = "The kernel does not answer. What is drawn stays; restart the kernel and run the cell again to go on.";
   const node = make("p", { class: "gl-banner", role: "alert", hidden: true }, words);
   const show = (gone) => { node.hidden = !gone; };
-  model.on("comm_live_update", () => show(true));
-  return { node, gone: () => show(true), alive: () => show(false) };
+  const kernel = model.widget_manager?.kernel;
+  const ended = () => show(true);
+  const turned = (_, status) => ENDS.has(status) && show(true);
+  model.on("comm_live_update", ended);
+  kernel?.disposed?.connect(ended);
+  kernel?.statusChanged?.connect(turned);
+  const send = (content) => {
+    try {
+      model.send(content);
+    } catch {
+      show(true);
+    }
+  };
+  const stop = () => {
+    model.off("comm_live_update", ended);
+    kernel?.disposed?.disconnect(ended);
+    kernel?.statusChanged?.disconnect(turned);
+  };
+  return { node, send, stop, silent: () => kernel?.status !== "busy" && show(true), alive: () => show(false) };
 }

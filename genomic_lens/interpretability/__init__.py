@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "predictions": ["predict"],
         "references": ["dinucleotide_shuffle"],
         "rules": ["exact_rules"],
+        "substitutions": ["substitutions"],
         "tiles": ["HiddenAttentionTiles"],
     },
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..records import Attribution, FilterBank, HiddenAttention, Motif, Prediction
+from ..records import Attribution, FilterBank, HiddenAttention, Motif, Prediction, Substitutions
 from .markup import asset, embed_json
 from .packing import ArrayStore, coarsen
 from .page import Part
@@ -82,6 +82,8 @@ class LensView:
         is then +1 and base 29 is -1, and there is no 0 (HGVS counts splice sites so).
     origin_name : str
         Name of that boundary, for example "junction"; empty for none.
+    substitutions : Substitutions or None
+        What the model says if one base is another.
 
     Raises
     ------
@@ -96,6 +98,7 @@ class LensView:
     annotations: tuple[Annotation, ...] = ()
     origin: int = 0
     origin_name: str = ""
+    substitutions: Substitutions | None = None
 
     def __post_init__(self) -> None:
         length = len(self.prediction.sequence)
@@ -114,12 +117,14 @@ class LensView:
         for item in self.attention:
             self._check_sequence(item, f"hidden attention (layer {item.layer})")
             _check_map(self.name, item, length)
+        if self.substitutions is not None:
+            self._check_sequence(self.substitutions, "substitutions")
         for item in self.annotations:
             if item.stop > length:
                 ends = f"ends at {item.stop}, the sequence at {length}"
                 raise DataError(f"View '{self.name}': annotation '{item.name}' {ends}; clip it to the sequence.")
 
-    def _check_sequence(self, record: Attribution | HiddenAttention, what: str) -> None:
+    def _check_sequence(self, record: Attribution | HiddenAttention | Substitutions, what: str) -> None:
         if record.sequence != self.prediction.sequence:
             lengths = f"{len(record.sequence)} and {len(self.prediction.sequence)} bases"
             raise DataError(
@@ -231,10 +236,16 @@ def _view(view: LensView, store: ArrayStore, cells: int) -> dict[str, Any]:
         "attributions": [_attribution(item, store) for item in view.attributions],
         "attention": [_attention(item, store, cells) for item in view.attention],
         "annotations": [vars(item) for item in view.annotations],
+        "substitutions": None if view.substitutions is None else _substitutions(view.substitutions, store),
     }
 
+
+def _substitutions(record: Substitutions, store: ArrayStore) -> dict[str, Any]:
+    """Letters, and the probabilities that they would give."""
+    return {"letters": list(record.letters), "probabilities": store.floats(record.probabilities)}
+
 # %% ../../nbs/report/10_lens.ipynb #0f7ce8f5
-PARTS = ("draw", "panel", "tiles", "track", "attention", "filters", "motifs", "lens")
+PARTS = ("draw", "panel", "tiles", "track", "attention", "filters", "substitutions", "motifs", "lens")
 
 
 def lens_script() -> str:

@@ -1,4 +1,4 @@
-/* The lens, part 8: one sequence, many panels, one cursor. The parts, joined in order, are one module without imports:
+/* The lens, part 9: one sequence, many panels, one cursor. The parts, joined in order, are one module without imports:
  *
  *   render(element, payload, { start, changed, keys }) -> Promise of { go, destroy }
  *
@@ -145,10 +145,11 @@ export async function render(element, payload, { start = {}, changed = () => {},
   const lens = shared(element, payload, await reader(payload.arrays));
   const parts = [];
   movable(lens, parts, changed);
-  const build = [trackPanel, predictionPanel, attentionPanel, filterPanel, motifPanel, header];
+  const build = [trackPanel, predictionPanel, attentionPanel, filterPanel, substitutionPanel, motifPanel, header];
   parts.push(...build.map((one) => one(lens)));
-  const [track, prediction, attention, filters, motifs, head] = parts.map(({ node }) => node);
-  element.replaceChildren(head, prediction, track, make("div", { class: "gl-two" }, attention, filters), motifs);
+  const [track, prediction, attention, filters, substitutions, motifs, head] = parts.map(({ node }) => node);
+  element.replaceChildren(head, prediction, track, make("div", { class: "gl-two" }, attention, filters),
+    substitutions, motifs);
   motifs.hidden = !payload.motifs.length;
   lens.zoomTo = parts[0].zoomTo;
   lens.base = Math.min(lens.view().origin ?? 0, lens.view().sequence.length - 1);

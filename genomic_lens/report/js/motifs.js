@@ -1,4 +1,4 @@
-/* The lens, part 7: motifs as logos. */
+/* The lens, part 8: motifs as logos. */
 
 /* Letters of one column, the smallest next to the axis, above it and below it. */
 function stack(motif, column, x, y) {

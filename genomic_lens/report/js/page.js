@@ -1,4 +1,4 @@
-/* The lens, part 9: starts every lens of a page. The address carries the cursor: page.html#sequence=2&base=31 is the
+/* The lens, part 10: starts every lens of a page. The address carries the cursor: page.html#sequence=2&base=31 is the
  * third sequence and base 31, both counted from 0. */
 const asked = () => {
   const given = new URLSearchParams(location.hash.slice(1));

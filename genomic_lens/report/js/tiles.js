@@ -176,8 +176,10 @@ function mapCanvas(element, source, painted, backdrop) {
     if (columns <= 0 || rows <= 0) return;
     const size = source.cell.map((count) => count * TILE * 2 ** level);
     const [first, start] = [source.rows[0] + row * size[0], source.columns[0] + column * size[1]];
-    const [px, py] = [x(start), y(first)];
-    const [width, height] = [x(start + (columns / side) * size[1]) - px, y(first + (rows / side) * size[0]) - py];
+    // Whole pixels, so that no seam shows between tiles.
+    const [px, py] = [x(start), y(first)].map(Math.round);
+    const ends = [x(start + (columns / side) * size[1]), y(first + (rows / side) * size[0])].map(Math.round);
+    const [width, height] = [ends[0] - px, ends[1] - py];
     pen.fillRect(px, py, width, height);
     pen.drawImage(from, left, top, columns, rows, px, py, width, height);
   }
