@@ -12,12 +12,14 @@ import plotly.graph_objects as go
 import pytest
 from matplotlib.figure import Figure as Drawing
 
+from genomic_lens.records import Substitutions
 from genomic_lens.report import Figure, Lens, Section, write_page
 
 from .synthetic import lens
 
 EMPTY = {"meta", "link", "img", "input", "br", "hr"}
 PANELS = {"prediction", "track", "attention", "filters", "motifs"}
+OTHERS = {"substitutions"}
 BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 needs_browser = pytest.mark.skipif(not BROWSER, reason="no chromium on PATH; set CHROMIUM to its path")
 
@@ -46,7 +48,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         element = Element(self.open[-1].panel if self.open else None, tag, dict(attributes))
-        element.panel = next((name for name in PANELS if f"gl-{name}" in element.looks), element.panel)
+        element.panel = next((name for name in PANELS | OTHERS if f"gl-{name}" in element.looks), element.panel)
         self.elements.append(element)
         if tag not in EMPTY:
             self.open.append(element)
@@ -149,6 +151,29 @@ def width(element):
 
 def height(element):
     return numbers(element)[3]
+
+
+@needs_browser
+def test_substitutions_are_read_at_the_cursor_and_hidden_where_there_are_none(browse):
+    """One planted effect: base 31 as C takes 0.4 from the first class; everything else leaves things as they are."""
+    shown = lens(views=1)
+    view = shown.views[0]
+    sequence, labels, chances = view.prediction.sequence, view.prediction.labels, view.prediction.probabilities
+    planted = np.tile(chances, (len(sequence), 4, 1))
+    planted[31, 1] += [-0.4, 0.4, 0.0]
+    changed = replace(view, substitutions=Substitutions(sequence, ("A", "C", "G", "T"), labels, planted))
+    page, console = browse(page_of(replace(shown, views=(changed,))), "#base=31")
+    assert f"C {chances[0] - 0.4:.3f} (−0.400)" in page.find("gl-readout", "substitutions")[0].text
+    (strongest,) = [element.text for element in page.tags("strong") if element.panel == "substitutions"]
+    assert strongest == f"strongest change {sequence[31]}→C at base 31: −0.400"
+    cells = [element.attributes["style"] for element in page.find("gl-cell", "substitutions")]
+    assert len(cells) == 240
+    assert len(set(cells)) == 2
+    assert cells.count(cells[60 + 31]) == 1, "the second row is C"
+    assert console == []
+    page, _ = browse(page_of(shown))
+    (hidden,) = page.find("gl-substitutions")
+    assert "hidden" in hidden.attributes
 
 
 @needs_browser
