@@ -27,6 +27,9 @@ docs: .venv/docs           ## the documentation site, in _docs/
 bench: .venv/run           ## the measurements behind the figures in the documentation
 	$(BIN)/python benchmarks/accuracy.py
 
+wheel: .venv/dev           ## the tutorials from a clean environment that holds only the built wheel
+	$(BIN)/python tools/check_wheel.py
+
 # One stamp a set of requirements: `make demo` does not wait for the developers' tools.
 .venv/run: $(METADATA)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -36,4 +39,4 @@ bench: .venv/run           ## the measurements behind the figures in the documen
 	$(PIP) -e '.[$*]'
 	touch $@
 
-.PHONY: demo lab test sync docs bench
+.PHONY: demo lab test sync docs bench wheel

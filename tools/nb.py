@@ -3,11 +3,13 @@
     python tools/nb.py to-text [NOTEBOOK ...]     notebooks -> .nbtext/**.py (percent format), to read or edit
     python tools/nb.py from-text [TEXT ...]       .nbtext/**.py -> notebooks; cell ids and outputs are kept
     python tools/nb.py run NOTEBOOK ...           execute in place and store the outputs
-    python tools/nb.py sync                       export the package, write README.md, clean the notebooks
+    python tools/nb.py sync                       export the package, write README.md, clean the notebooks, and give
+                                                  the tutorials their link to Colab
     python tools/nb.py check                      fail if `sync` would change a file, or a notebook is unfit
 """
 
 import argparse
+import configparser
 import hashlib
 import shutil
 import subprocess
@@ -22,6 +24,17 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = ROOT / ".nbtext"
 KERNEL = {"display_name": "python3", "language": "python", "name": "python3"}
 LARGEST = 2_000_000  # bytes; larger notebooks do not render on the web
+COLAB = "[Open in Colab]({url})"
+COLAB_SETUP = """\
+# On Google Colab this cell installs the library; anywhere else it changes nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    %pip install -q git+{git_url}
+
+from genomic_lens import colab
+
+colab.setup();"""
 NOT_STORED = {"application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"}
 
 
@@ -41,7 +54,7 @@ def to_text(notebook: Path) -> None:
 def from_text(text: Path) -> None:
     """Update (or create) the notebook of one text file; unchanged cells keep their ids and outputs."""
     notebook = ROOT / text.relative_to(SCRATCH).with_suffix(".ipynb")
-    fresh = jupytext.read(text)
+    fresh = jupytext.read(text, fmt="py:percent")
     if notebook.exists():
         fresh = combine_inputs_with_outputs(fresh, nbformat.read(notebook, as_version=4), fmt="py:percent")
     write(fresh, notebook)
@@ -85,12 +98,32 @@ def run(notebook: Path) -> None:
     write(content, notebook)
 
 
+def link_to_colab(tutorial: Path) -> None:
+    """Write a tutorial's link to Colab, below its title, and its set-up cell; settings.ini has the address."""
+    settings = configparser.ConfigParser(delimiters=["="])
+    settings.read(ROOT / "settings.ini", encoding="utf-8")
+    address = "{user}/{repo}/blob/{branch}/tutorials/".format_map(settings["DEFAULT"]) + tutorial.name
+    link = COLAB.format(url=f"https://colab.research.google.com/github/{address}")
+    content = nbformat.read(tutorial, as_version=4)
+    head = content.cells[0]
+    title, *text = [part for part in head.source.split("\n\n") if not part.startswith("[Open in Colab]")]
+    head.source = "\n\n".join([title, link, *text])
+    setup = next((cell for cell in content.cells if cell.cell_type == "code"), None)
+    if setup is None or "google.colab" not in setup.source:
+        setup = nbformat.v4.new_code_cell()
+        content.cells.insert(1, setup)
+    setup.source = COLAB_SETUP.format_map(settings["DEFAULT"])
+    write(content, tutorial)
+
+
 def sync() -> None:
-    """Export the package, write README.md, clean the notebooks."""
+    """Export the package, write README.md, clean the notebooks, link the tutorials to Colab."""
     tools = Path(sys.executable).parent
     subprocess.run([tools / "nbdev_export"], cwd=ROOT, check=True)
     subprocess.run([tools / "nbdev_clean"], cwd=ROOT, check=True)
     subprocess.run([sys.executable, ROOT / "tools" / "readme.py"], cwd=ROOT, check=True)
+    for tutorial in sorted((ROOT / "tutorials").glob("*.ipynb")):
+        link_to_colab(tutorial)
 
 
 def generated() -> dict[str, str]:
