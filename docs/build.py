@@ -1,88 +1,104 @@
-"""Build the documentation site: copy the notebooks, execute them, make their figures live, run Sphinx.
+"""Build the documentation site: copy the notebooks, execute them, make their figures live, run Sphinx, check.
 
     python docs/build.py --out _docs [--no-execute]
 """
 
 import argparse
-import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from html.parser import HTMLParser
 from pathlib import Path
 
-import nbclient
-import nbformat
-import plotly
-from tqdm import tqdm
+from notebooks import execute_all, needs_run, prepare
+from pages import write_pages
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-PLOTLY = "application/vnd.plotly.v1+json"
-CONTENTS = """
-```{toctree}
-:hidden:
-:caption: %s
-%s
-```
-"""
+LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src")}
 
 
-def figure_html(figure: dict, name: str) -> str:
-    """A div and the call that draws a plotly figure in it."""
-    height = figure["layout"].get("height") or 450
-    body = json.dumps({"data": figure["data"], "layout": figure["layout"]}).replace("<", "\\u003c")
-    draw = f'Plotly.newPlot("{name}", figure.data, figure.layout, {{responsive: true, displaylogo: false}})'
-    return (
-        f'<div id="{name}" style="height:{height}px"></div>'
-        f"<script>(function () {{ const figure = {body}; {draw}; }})()</script>"
-    )
+def copy_sources(source: Path) -> None:
+    """Notebooks, pictures and the guide for contributors, where they lie in the repository."""
+    unwanted = shutil.ignore_patterns(".ipynb_checkpoints", "demo")
+    for folder in ("nbs", "tutorials", "docs/images"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=unwanted)
+    shutil.copy(ROOT / "CONTRIBUTING.md", source)
 
 
-def execute(notebook: Path) -> None:
-    """Run a notebook, and put HTML where plotly left its own format, which Sphinx does not know."""
-    content = nbformat.read(notebook, as_version=4)
-    context = {"metadata": {"path": str(notebook.parent)}}
-    nbclient.NotebookClient(content, timeout=900, kernel_name="python3", resources=context).execute()
-    for cell in content.cells:
-        for rank, output in enumerate(cell.get("outputs", [])):
-            if PLOTLY in output.get("data", {}):
-                output.data["text/html"] = figure_html(output.data.pop(PLOTLY), f"plot-{cell.id}-{rank}")
-    nbformat.write(content, notebook)
+def run_sphinx(source: Path, site: Path) -> None:
+    """Write the site; a warning, such as a broken reference, ends the build."""
+    options = ["-q", "-W", "--keep-going", "-b", "html", "-c", str(HERE), "-d", str(source.with_name("doctrees"))]
+    if subprocess.run([sys.executable, "-m", "sphinx", *options, str(source), str(site)]).returncode:
+        sys.exit("The site is not replaced: Sphinx warned.")
+    (site / "_static" / "webpack-macros.html").unlink(missing_ok=True)  # a template of the theme, no page
 
 
-def contents(source: Path) -> None:
-    """Append the table of contents to the index page: tutorials first, then the modules in reading order."""
-    groups = {"Tutorials": sorted(source.glob("tutorials/*.ipynb"))}
-    modules = [page for page in sorted(source.rglob("*.ipynb")) if page.parent.name != "tutorials"]
-    groups["Modules"] = [page for page in modules if page.name != "index.ipynb"]
-    index = nbformat.read(source / "index.ipynb", as_version=4)
-    for caption, pages in groups.items():
-        names = "\n".join(str(page.relative_to(source).with_suffix("")) for page in pages)
-        index.cells.append(nbformat.v4.new_markdown_cell(CONTENTS % (caption, names)))
-    text = json.dumps(index).replace("../docs/images/", "images/")
-    (source / "index.ipynb").write_text(text, encoding="utf-8")
+def keep_written_pages(source: Path, site: Path) -> None:
+    """Pages that a tutorial wrote into its folder `demo`, and shows in a frame, lie at the same place of the site."""
+    for page in source.glob("tutorials/demo/*.html"):
+        target = site / page.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(page, target)
+
+
+class Reader(HTMLParser):
+    """Collects the addresses that a page loads by itself."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attributes if (tag, name) in LOADED and value]
+
+
+def outside_requests(site: Path) -> list[str]:
+    """Everything that the pages or styles of a site would load from elsewhere."""
+    loaded = [(page, url) for page in site.rglob("*.html") for url in Reader(page.read_text(encoding="utf-8")).found]
+    for sheet in site.rglob("*.css"):
+        loaded += [(sheet, url) for url in re.findall(r"""url\(["']?([^"')]+)""", sheet.read_text(encoding="utf-8"))]
+    return [f"{file.relative_to(site)} loads {url}" for file, url in loaded if re.match(r"(https?:)?//", url)]
+
+
+def replace_site(site: Path, out: Path) -> None:
+    """Put a new site in the place of an old one, and of nothing else."""
+    if out.exists() and any(out.iterdir()) and not (out / "objects.inv").exists():
+        sys.exit(f"{out} holds something that is no documentation site; pass another folder.")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.move(site, out)
+
+
+def build(out: Path, execute: bool = True) -> None:
+    """The whole way from the repository to the site."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source, site = Path(scratch, "source"), Path(scratch, "site")
+        copy_sources(source)
+        write_pages(source)
+        notebooks = sorted(source.rglob("*.ipynb"), key=lambda page: (page.parent.name != "tutorials", page))
+        if execute:
+            execute_all([notebook for notebook in notebooks if needs_run(notebook)])
+        for notebook in notebooks:
+            prepare(notebook)
+        run_sphinx(source, site)
+        keep_written_pages(source, site)
+        if problems := outside_requests(site):
+            sys.exit("\n".join(problems))
+        replace_site(site, out)
+    print(f"{len(list(out.rglob('*.html')))} pages: {out / 'index.html'}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the site; a site that is there is replaced")
     parser.add_argument("--no-execute", action="store_true", help="show the outputs that are stored")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        source = Path(scratch, "source")
-        unwanted = shutil.ignore_patterns(".ipynb_checkpoints")
-        shutil.copytree(ROOT / "nbs", source, ignore=unwanted)
-        shutil.copytree(ROOT / "tutorials", source / "tutorials", ignore=unwanted)
-        shutil.copytree(HERE / "images", source / "images")
-        shutil.copy(HERE / "conf.py", source)
-        (source / "_static").mkdir()
-        shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", source / "_static")
-        for notebook in tqdm([] if options.no_execute else sorted(source.rglob("*.ipynb")), desc="execute"):
-            execute(notebook)
-        contents(source)
-        builder = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(options.out)]
-        sys.exit(subprocess.run(builder).returncode)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # notebooks run side by side, and their models are tiny
+    build(options.out, not options.no_execute)
 
 
 if __name__ == "__main__":
