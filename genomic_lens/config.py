@@ -166,6 +166,12 @@ class HyenaGLTConfig(PretrainedConfig):
 def check_aliases(config: HyenaGLTConfig, given: dict[str, object]) -> None:
     """Refuse two names of one value that contradict each other.
 
+    Parameters
+    ----------
+    config : HyenaGLTConfig
+    given : dict of str to object
+        Names and values as they came.
+
     Raises
     ------
     ConfigurationError
@@ -184,6 +190,10 @@ def check_aliases(config: HyenaGLTConfig, given: dict[str, object]) -> None:
 # %% ../nbs/10_config.ipynb #c8c6fe19
 def check_values(config: HyenaGLTConfig) -> None:
     """Refuse values out of range, with the range.
+
+    Parameters
+    ----------
+    config : HyenaGLTConfig
 
     Raises
     ------

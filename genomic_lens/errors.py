@@ -50,6 +50,18 @@ class OptimizationError(GenomicLensError, RuntimeError):
 def unknown_name(kind: str, given: object, known: Iterable[str]) -> DataError:
     """The error for a name that is not among the known ones; it says which is closest.
 
+    Parameters
+    ----------
+    kind : str
+        What the name is of, for example "split".
+    given : object
+    known : iterable of str
+
+    Returns
+    -------
+    DataError
+        To be raised.
+
     Examples
     --------
     >>> print(unknown_name("split", "tests", ["train", "test"]))

@@ -67,6 +67,14 @@ def atomic_write(path: str | Path, write) -> Path:
 def plain(value):
     """A numpy array or number as plain Python; anything else as it is.
 
+    Parameters
+    ----------
+    value : Any
+
+    Returns
+    -------
+    Any
+
     Examples
     --------
     >>> plain(np.float32(0.5))

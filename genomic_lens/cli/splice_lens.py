@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from torch import nn
 
@@ -194,7 +195,10 @@ def write_splice_page(
         data_section(card),
     ]
     subtitle = f"a Hyena model of {len(explanation.filters)} layers on primate splice junctions"
-    return write_page(path, "genomic_lens", sections, subtitle)
+    written = write_page(path, "genomic_lens", sections, subtitle)
+    for figure in (part.figure for section in sections for part in section.parts if isinstance(part, Figure)):
+        plt.close(figure)  # a notebook would show it once more
+    return written
 
 # %% ../../nbs/cli/10_splice_lens.ipynb #b17d74ed
 def score_section(scores: dict[str, Score], card: SampleCard) -> Section:

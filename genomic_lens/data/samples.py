@@ -27,10 +27,26 @@ SPLITS = ("train", "validation", "test")
 def read_table(name: str, split: Split | None = None) -> pd.DataFrame:
     """The table of a sample, or the rows of one split, renumbered from 0.
 
+    Parameters
+    ----------
+    name : str
+        Of the sample.
+    split : {"train", "validation", "test"} or None
+        None: all rows.
+
+    Returns
+    -------
+    DataFrame
+
     Raises
     ------
     DataError
         If there is no such split.
+
+    Examples
+    --------
+    >>> len(read_table("amyloid", "test")) > 100
+    True
     """
     if split is not None and split not in SPLITS:
         raise unknown_name("split", split, SPLITS)

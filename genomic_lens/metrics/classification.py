@@ -19,12 +19,44 @@ __all__ = ['METRICS', 'IGNORED', 'accuracy', 'macro_f1', 'mcc', 'auroc', 'classi
 
 # %% ../../nbs/metrics/00_classification.ipynb #5a329a8c
 def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """Share of the (items,) classes that the largest of (items, classes) probabilities names."""
+    """Share of the (items,) classes that the largest of (items, classes) probabilities names.
+
+    Parameters
+    ----------
+    truth : (items,) array of int
+        Classes.
+    probabilities : (items, classes) array
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(accuracy(np.array([0, 1, 1, 0]), np.array([[0.8, 0.2], [0.8, 0.2], [0.1, 0.9], [0.9, 0.1]]))), 3)
+    0.75
+    """
     return accuracy_score(truth, probabilities.argmax(1))
 
 
 def macro_f1(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean F1 over the classes that are true or named at least once."""
+    """Mean F1 over the classes that are true or named at least once.
+
+    Parameters
+    ----------
+    truth : (items,) array of int
+        Classes.
+    probabilities : (items, classes) array
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(macro_f1(np.array([0, 1, 1, 0]), np.array([[0.8, 0.2], [0.8, 0.2], [0.1, 0.9], [0.9, 0.1]]))), 3)
+    0.733
+    """
     return f1_score(truth, probabilities.argmax(1), average="macro", zero_division=0)
 
 
@@ -32,6 +64,21 @@ def mcc(truth: np.ndarray, probabilities: np.ndarray) -> float:
     """Matthews' correlation of named and true class, -1 to 1; 0 where all items have, or get, one class.
 
     For several classes as in Gorodkin, *Comput. Biol. Chem.* 28:367 (2004).
+
+    Parameters
+    ----------
+    truth : (items,) array of int
+        Classes.
+    probabilities : (items, classes) array
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(mcc(np.array([0, 1, 1, 0]), np.array([[0.8, 0.2], [0.8, 0.2], [0.1, 0.9], [0.9, 0.1]]))), 3)
+    0.577
     """
     return matthews_corrcoef(truth, probabilities.argmax(1))
 
@@ -40,6 +87,16 @@ def auroc(truth: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the ROC curve: of column 1 for two classes, else the mean of one class against the rest.
 
     The mean is over the classes that occur in `truth`; NaN where only one does.
+
+    Parameters
+    ----------
+    truth : (items,) array of int
+        Classes.
+    probabilities : (items, classes) array
+
+    Returns
+    -------
+    float
 
     Examples
     --------

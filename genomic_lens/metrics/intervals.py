@@ -150,6 +150,18 @@ def chosen(metrics: dict[str, Callable], names: Sequence[str] | None) -> dict[st
 def bootstrap_interval(metric: Callable, *arrays: np.ndarray, **settings) -> Score:
     """One metric with its interval; `settings` and errors are those of `bootstrap_scores`.
 
+    Parameters
+    ----------
+    metric : callable
+        ``metric(*arrays)`` gives a number.
+    *arrays : (items, …) arrays
+    **settings
+        Of `bootstrap_scores`.
+
+    Returns
+    -------
+    Score
+
     Examples
     --------
     >>> bootstrap_interval(np.mean, np.array([0, 1, 1, 1]), resamples=200).value

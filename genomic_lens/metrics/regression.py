@@ -25,27 +25,102 @@ def vary(*arrays: np.ndarray) -> bool:
 
 
 def mse(truth: np.ndarray, predictions: np.ndarray) -> float:
-    """Mean squared error of two (items,) arrays, in squared units of the measurement."""
+    """Mean squared error of two (items,) arrays, in squared units of the measurement.
+
+    Parameters
+    ----------
+    truth, predictions : (items,) array
+        In units of the measurement.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(mse(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
+    0.333
+    """
     return mean_squared_error(truth, predictions)
 
 
 def mae(truth: np.ndarray, predictions: np.ndarray) -> float:
-    """Mean absolute error of two (items,) arrays, in units of the measurement."""
+    """Mean absolute error of two (items,) arrays, in units of the measurement.
+
+    Parameters
+    ----------
+    truth, predictions : (items,) array
+        In units of the measurement.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(mae(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
+    0.333
+    """
     return mean_absolute_error(truth, predictions)
 
 
 def r2(truth: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of the variance of the truth that the predictions explain; NaN where the truth does not vary."""
+    """Share of the variance of the truth that the predictions explain; NaN where the truth does not vary.
+
+    Parameters
+    ----------
+    truth, predictions : (items,) array
+        In units of the measurement.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
+    0.5
+    """
     return r2_score(truth, predictions) if vary(truth) else np.nan
 
 
 def pearson(truth: np.ndarray, predictions: np.ndarray) -> float:
-    """Pearson's correlation, -1 to 1; NaN where truth or predictions do not vary."""
+    """Pearson's correlation, -1 to 1; NaN where truth or predictions do not vary.
+
+    Parameters
+    ----------
+    truth, predictions : (items,) array
+        In units of the measurement.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(pearson(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
+    0.866
+    """
     return stats.pearsonr(truth, predictions).statistic if vary(truth, predictions) else np.nan
 
 
 def spearman(truth: np.ndarray, predictions: np.ndarray) -> float:
-    """Spearman's rank correlation, -1 to 1; NaN where truth or predictions do not vary."""
+    """Spearman's rank correlation, -1 to 1; NaN where truth or predictions do not vary.
+
+    Parameters
+    ----------
+    truth, predictions : (items,) array
+        In units of the measurement.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(float(spearman(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
+    0.866
+    """
     return stats.spearmanr(truth, predictions).statistic if vary(truth, predictions) else np.nan
 
 # %% ../../nbs/metrics/20_regression.ipynb #652e4407

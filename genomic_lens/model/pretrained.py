@@ -161,6 +161,14 @@ def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:
 def fingerprint(model: nn.Module) -> str:
     """Twelve hexadecimal digits that name a model's weights.
 
+    Parameters
+    ----------
+    model : Module
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> fingerprint(nn.Linear(1, 1)) == fingerprint(nn.Linear(1, 1))

@@ -124,7 +124,8 @@ def plot_scores(scores: dict[str, Score], baselines: Baselines | None = None) ->
         figure.add_annotation(text=word, **place, font={"color": token("muted")})
     figure.update_xaxes(title="score", zeroline=False)
     figure.update_yaxes(autorange="reversed", showgrid=True)
-    figure.update_layout(legend={"y": 1, "yanchor": "bottom", "x": 1, "xanchor": "right"}, showlegend=bool(marks))
+    below = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0, "xanchor": "left"}
+    figure.update_layout(legend=below, showlegend=bool(marks))
     finish_figure(figure, "Scores", notes(scores), 110 + 42 * len(scores), describe(scores))
     return figure.update_layout(margin_r=170)
 

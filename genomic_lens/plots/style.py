@@ -101,6 +101,15 @@ def set_base_colours(name: str) -> str:
 def set_theme(name: str) -> str:
     """Choose "light" or "dark" for all figures drawn from now on; returns the setting before.
 
+    Parameters
+    ----------
+    name : {"light", "dark"}
+
+    Returns
+    -------
+    str
+        The setting before.
+
     Examples
     --------
     >>> before = set_theme("dark")
@@ -112,6 +121,15 @@ def set_theme(name: str) -> str:
 # %% ../../nbs/plots/00_style.ipynb #44b71293
 def base_colour(letter: str) -> str:
     """Colour of a base, upper or lower case; other letters, N among them, are grey.
+
+    Parameters
+    ----------
+    letter : str
+
+    Returns
+    -------
+    str
+        As "#rrggbb".
 
     Examples
     --------
@@ -134,6 +152,15 @@ def token(name: str) -> str | tuple[str, ...]:
 # %% ../../nbs/plots/00_style.ipynb #476b6f7c
 def format_base(position: float) -> str:
     """A position in bases, with thousands separators.
+
+    Parameters
+    ----------
+    position : float
+        In bases.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -146,7 +146,8 @@ def plot_training(history: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title="loss", row=1, col=1)
     if scores:
         figure.update_yaxes(title="score", row=2, col=1)
-    figure.update_layout(hovermode="x unified", legend={"y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"})
+    below = {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "xanchor": "left"}
+    figure.update_layout(hovermode="x unified", legend=below)
     return finish_figure(figure, "Training", notes(history), 260 + 180 * bool(scores), describe(history))
 
 # %% ../../nbs/plots/70_training.ipynb #127afc25

@@ -1,3 +1,5 @@
+"""Sections of prose, figures and tables in; one self-contained HTML page out."""
+
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

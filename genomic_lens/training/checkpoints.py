@@ -82,6 +82,14 @@ def replace_folder(partial: Path, final: Path) -> None:
 def last_checkpoint(output_dir: str | Path) -> Path | None:
     """The checkpoint with the highest step in a folder, or None.
 
+    Parameters
+    ----------
+    output_dir : path
+
+    Returns
+    -------
+    Path or None
+
     Examples
     --------
     >>> last_checkpoint("no/such/folder") is None
