@@ -120,11 +120,12 @@ class LensDashboard(widgets.VBox):
         self.track.reach = self.filters.reach
         self.point()
 
-    def point(self) -> None:
-        """Follow the cursor and the selection."""
-        self.contributions.point(self.track.cursor, self.track.selection)
-        self.attention.point(self.track.cursor)
-        self.changes.point(self.track.cursor)
+    def point(self, place: dict[str, Any] | None = None) -> None:
+        """Say what is known of the cursor and the selection; the browser asks for it when the pointer rests."""
+        place = place or {"cursor": self.track.cursor, "selection": self.track.selection}
+        self.contributions.point(place["cursor"], place["selection"])
+        self.attention.point(place["cursor"])
+        self.changes.point(place["cursor"])
 
     def mutate(self, base: int, letter: str) -> None:
         """Replace one base; prediction, contributions and map follow."""
@@ -154,7 +155,6 @@ def link(dashboard: LensDashboard) -> None:
         choice.observe(lambda _: dashboard.show_contributions(), "value")
     for choice in (attention.layer, attention.path):
         choice.observe(lambda _: dashboard.show_layer(), "value")
-    track.observe(lambda _: dashboard.point(), ["cursor", "selection"])
     dashboard.changes.undo.on_click(lambda _: dashboard.reset())
     everything = QUESTIONS.values()
     dashboard.methods.compare.on_click(lambda _: dashboard.methods.show(choices.target.value, *everything))
@@ -163,6 +163,8 @@ def link(dashboard: LensDashboard) -> None:
         if "mutate" in content:
             base, letter = content["mutate"]
             dashboard.mutate(int(base), str(letter))
+        if "rested" in content:  # not on every move: a long sequence would leave the kernel behind the pointer
+            dashboard.point(content["rested"])  # the message may overtake the traits
 
     track.on_msg(heard)
 

@@ -28,6 +28,14 @@ export default {
       viewer.draw(view, values.byteLength ? new Float32Array(bytes(values).buffer) : null);
       mark();
     };
+    /* What costs the kernel time is asked for when the pointer rests, not on every move. */
+    let resting = null;
+    const moved = () => {
+      clearTimeout(resting);
+      resting = setTimeout(() => {
+        state.send({ rested: { cursor: model.get("cursor"), selection: stretch(model.get("selection")) } });
+      }, REST);
+    };
     const pressed = (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[event.key];
       const letter = event.key.toUpperCase();
@@ -48,6 +56,7 @@ export default {
     el.addEventListener("keydown", pressed);
     for (const name of ["sequence", "values", "annotations", "changed"]) model.on(`change:${name}`, draw);
     for (const name of ["cursor", "partner", "selection", "reach", "note"]) model.on(`change:${name}`, mark);
+    for (const name of ["cursor", "selection"]) model.on(`change:${name}`, moved);
     return () => [...stops, state.stop].forEach((stop) => stop());
   },
 };

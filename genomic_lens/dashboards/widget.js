@@ -1,6 +1,7 @@
 /* What the viewers share as widgets. */
 
 const PAUSE = 50; // milliseconds between two messages about the cursor
+const REST = 100; // milliseconds after which the pointer is said to rest
 const SILENCE = 8000; // milliseconds after which a kernel that does not answer is said to be gone, unless it is known to compute
 const ENDS = new Set(["dead", "terminating", "restarting", "autorestarting"]);
 

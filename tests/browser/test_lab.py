@@ -180,11 +180,14 @@ def test_a_base_is_replaced_by_its_letter_and_everything_follows(notebook, shown
     notebook.page.keyboard.press("ArrowLeft")
     notebook.page.keyboard.press("a")
     wait_for_text(verdict, "Changed: 31 T→A.")
-    assert shown.locator(".gl-track .gl-letter.gl-changed").all_text_contents() == ["A"]
+    changed = shown.locator(".gl-track .gl-letter.gl-changed")
+    changed.wait_for()
+    assert changed.all_text_contents() == ["A"]
     assert "by the changes" in table.inner_text()
     shown.get_by_role("button", name="undo all").click()
     wait_for_text(verdict, "Nothing was changed.")
     assert table.inner_text() == before
+    changed.wait_for(state="detached")
     assert shown.locator(".gl-track .gl-letter").nth(31).text_content() == "T"
 
 

@@ -30,6 +30,14 @@ def shown_values(dashboard):
     return np.frombuffer(dashboard.track.values, "<f4")
 
 
+def rest(dashboard, **traits):
+    """The pointer comes to rest: the browser sets what it points at, and says so."""
+    for name, value in traits.items():
+        setattr(dashboard.track, name, value)
+    place = {"cursor": dashboard.track.cursor, "selection": dashboard.track.selection}
+    dashboard.track._handle_custom_msg({"rested": place}, [])
+
+
 def probabilities(dashboard):
     return [float(value) for value in re.findall(r"gl-value'>(\d\.\d{3})<", dashboard.prediction.table.value)]
 
@@ -73,7 +81,7 @@ def test_layer_and_path_change_the_map_its_share_and_the_filters(dashboard):
 
 
 def test_the_cursor_is_told_in_every_panel(dashboard):
-    dashboard.track.cursor = 12
+    rest(dashboard, cursor=12)
     value = dashboard.contributions.record.values[12]
     assert f"Base 12 ({SEQUENCE[12]}) contributes {value:+.3g}.".replace("-", "−") == dashboard.track.note
     row = dashboard.session.tiles().norms(np.array([12]), np.arange(40), 0)[0]
@@ -82,14 +90,14 @@ def test_the_cursor_is_told_in_every_panel(dashboard):
 
 
 def test_a_selection_is_summed(dashboard):
-    dashboard.track.selection = [3, 9]
+    rest(dashboard, selection=[3, 9])
     total = dashboard.contributions.record.values[3:9].sum()
     assert dashboard.track.note == f"Bases 3–8 add {total:+.3g}.".replace("-", "−")
 
 
 def test_a_base_changed_by_its_letter_moves_everything_and_undo_brings_it_back(dashboard):
     before = probabilities(dashboard), shown_values(dashboard).copy(), dashboard.attention.tiles.map
-    dashboard.track.cursor = 38
+    rest(dashboard, cursor=38)
     dashboard.changes.letters.value = other(38)
     assert dashboard.track.sequence[38] == other(38)
     assert dashboard.track.changed == [38]
@@ -112,7 +120,7 @@ def test_the_track_changes_a_base_by_message(dashboard):
 
 def test_pointing_at_a_base_changes_nothing(dashboard):
     for base in range(10):
-        dashboard.track.cursor = base
+        rest(dashboard, cursor=base)
     assert dashboard.session.changed == []
 
 
@@ -135,7 +143,7 @@ def test_export_holds_the_sequence_as_it_came_and_as_it_is(dashboard, tmp_path):
 @pytest.mark.parametrize("length", [1, 10, 64])
 def test_sequences_from_one_base_to_the_limit(model, tokenizer, tmp_path, length):
     dashboard = LensDashboard(model, tokenizer, (SEQUENCE * 2)[:length])
-    dashboard.track.cursor = length - 1
+    rest(dashboard, cursor=length - 1)
     assert f"Base {length - 1} " in dashboard.track.note
     assert dashboard.export(tmp_path / "page.html").stat().st_size > 1000
 
@@ -184,7 +192,7 @@ def test_a_model_without_an_operator_hides_the_map_and_says_why(tokenizer):
     assert "no layer that gives a mixing operator" in dashboard.attention.children[1].value
     assert dashboard.filters.figure is None
     assert len(dashboard.filters.children) == 2
-    dashboard.track.cursor = 3
+    rest(dashboard, cursor=3)
     dashboard.mutate(3, other(3))
     assert "contributes" in dashboard.track.note
 
