@@ -5,7 +5,8 @@
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #1069b185
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ..report.lens import Annotation, Lens, LensView
 from ..report.page import Section, write_page
 
 # %% auto #0
-__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'link', 'export_page', 'known_view']
+__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'later', 'link', 'export_page', 'known_view']
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #7815757f
 SHORT = 200  # bases up to which an exported page knows every substitution
@@ -145,6 +146,14 @@ class LensDashboard(widgets.VBox):
         return written
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #83581e7d
+def later(act: Callable[[], None], seconds: float = 0.3) -> None:
+    """Act when the browser has had time to ask for what it shows first; at once where no event loop runs."""
+    try:
+        asyncio.get_running_loop().call_later(seconds, act)
+    except RuntimeError:
+        act()
+
+# %% ../../nbs/dashboards/40_lens_dashboard.ipynb #58820ccb
 def link(dashboard: LensDashboard) -> None:
     """Make the panels of a dashboard one: in the browser what follows the pointer, in the kernel what is computed."""
     track, attention, choices = dashboard.track, dashboard.attention, dashboard.contributions
@@ -153,8 +162,13 @@ def link(dashboard: LensDashboard) -> None:
             widgets.jslink((track, name), (attention.tiles, name))
     for choice in (choices.target, choices.question):
         choice.observe(lambda _: dashboard.show_contributions(), "value")
+
+    def turned(_: Any) -> None:
+        attention.show_map()
+        later(dashboard.show_layer)
+
     for choice in (attention.layer, attention.path):
-        choice.observe(lambda _: dashboard.show_layer(), "value")
+        choice.observe(turned, "value")
     dashboard.changes.undo.on_click(lambda _: dashboard.reset())
     everything = QUESTIONS.values()
     dashboard.methods.compare.on_click(lambda _: dashboard.methods.show(choices.target.value, *everything))

@@ -53,6 +53,8 @@ class Tiles(anywidget.AnyWidget):
     >>> Tiles(HiddenAttentionTiles(model, tokenizer, sequence), layer=1)  # doctest: +SKIP
     """
 
+    shown: tuple | None = None  # source, layer and path of the map
+
     _esm = widget_script("tiles")
     _css = widget_style()
 
@@ -79,6 +81,9 @@ class Tiles(anywidget.AnyWidget):
 
     def show(self, source: HiddenAttentionTiles, layer: int, path: Path = "value") -> None:
         """Show another layer, path or sequence in place."""
+        if (source, layer, path) == self.shown:
+            return
+        self.shown = (source, layer, path)
         self.source, self.layer, self.path = source, layer, path
         self._tile = lru_cache(KEPT_TILES)(self._compute)
         with self.hold_sync():

@@ -135,12 +135,17 @@ class AttentionView(Panel):
             return
         source = self.session.tiles()
         with self.waiting("Tracing"):
-            self.tiles.show(source, self.layer.value, self.path.value)
+            self.show_map()
             share = source.share(self.layer.value, self.path.value)
             sampled = " Zoomed out, a cell shows one of its pairs of bases." if source.levels > 1 else ""
             estimated = f"; estimated from {ROWS} rows" if source.length > EXACT else ""
             told = f"(ratio of Frobenius norms; paths do not add up{estimated})"
             self.foot.value = f"<b>shows {100 * share:.3g} % of the Jacobian</b> {told}.{sampled}"
+
+    def show_map(self) -> None:
+        """Show the chosen layer and path, without the words at the foot."""
+        if self.tiles:
+            self.tiles.show(self.session.tiles(), self.layer.value, self.path.value)
 
     def point(self, base: int | None) -> None:
         """Say what the base at the cursor draws on."""

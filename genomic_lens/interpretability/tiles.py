@@ -26,7 +26,7 @@ __all__ = ['TILE', 'EXACT', 'ROWS', 'MapPlace', 'HiddenAttentionTiles', 'token_o
 
 # %% ../../nbs/interpretability/45_tiles.ipynb #c2dfa946
 TILE = 128  # cells a side
-EXACT = 512  # bases up to which a share is computed from all pairs
+EXACT = 256  # bases up to which a share is computed from all pairs
 ROWS = 16  # bases whose rows, whole, stand for those of longer sequences
 
 
@@ -130,7 +130,7 @@ class HiddenAttentionTiles:
         return starts + (chance * widths).astype(int)
 
     def share(self, layer: int, path: Path = "value") -> float:
-        """Norm of a path over that of the full Jacobian: of all pairs up to 512 bases, else of 16 random rows."""
+        """Norm of a path over that of the full Jacobian: of all pairs up to 256 bases, else of 16 random rows."""
         if self.length <= EXACT:
             return hidden_attention(self.model, self.tokenizer, self.sequence, [layer], [path])[0].share
         part, whole = (self._energy(layer, which) for which in (path, "full"))

@@ -72,7 +72,7 @@ def test_masked_bases_are_unknown_in_rows_and_columns():
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_share_is_that_of_the_record_up_to_512_bases_and_close_to_it_beyond(path):
+def test_share_is_that_of_the_record_up_to_256_bases_and_close_to_it_beyond(path):
     model, sequence = build(1024), draw(700)
     short = HiddenAttentionTiles(model, TOKENIZER, sequence[:60])
     assert short.share(1, path) == hidden_attention(model, TOKENIZER, sequence[:60], [1], [path])[0].share

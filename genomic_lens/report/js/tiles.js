@@ -83,7 +83,7 @@ function tileStore(source, arrived) {
   const want = (places) => {
     wanted = source.tile ? [] : places.filter((place) => !known.has(String(place)));
     clearTimeout(timer);
-    if (wanted.length) timer = setTimeout(fetch, PATIENCE);
+    if (wanted.length) timer = setTimeout(fetch, known.size ? PATIENCE : 0); // a new map is asked for at once
   };
   const get = (place) => {
     const name = String(place);
