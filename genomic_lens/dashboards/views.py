@@ -167,10 +167,10 @@ class FilterView(Panel):
     """The long filters of a layer; without any, the reason why there are none."""
 
     def __init__(self, session: LensSession):
-        self.session, self.figure, self.reach = session, None, [0, 0]
+        self.session, self.figure, self.layer, self.reach = session, None, 0, [0, 0]
         words = "How far back the channels of the layer listen, and to which rhythm along the sequence."
         try:
-            self.figure = go.FigureWidget(self._plot(0))
+            self.figure = go.FigureWidget(self._plot(self.layer))
             self.figure._config = {"responsive": True, "displaylogo": False}
         except GenomicLensError as error:
             super().__init__("filters", words, [])
@@ -186,12 +186,14 @@ class FilterView(Panel):
         """Show another layer, and learn its median reach, (back, ahead)."""
         if not self.figure:
             return
-        figure, median = self._plot(layer), int(np.median(self.session.filters(layer).reach))
-        with self.figure.batch_update():
-            for old, new in zip(self.figure.data, figure.data, strict=True):
-                old.update(new.to_plotly_json())
+        if layer != self.layer:  # a changed base does not change the filters
+            self.layer, figure = layer, self._plot(layer)
+            with self.figure.batch_update():
+                for old, new in zip(self.figure.data, figure.data, strict=True):
+                    old.update(new.to_plotly_json())
+        median = int(np.median(self.session.filters(layer).reach))
         self.reach = [median, 0 if self.session.tiles().causal(layer) else median]
-        drawn, channels = (len(figure.data) - 1) // 2, len(self.session.filters(layer).impulse)
+        drawn, channels = (len(self.figure.data) - 1) // 2, len(self.session.filters(layer).impulse)
         shown = f"{drawn} of {channels} channels of layer {layer} drawn"
         share = "95 % of a filter's energy lies within its reach"
         self.foot.value = f"<b>median reach {median:,} bases</b> ({share}; the bracket on the track spans it). {shown}."
