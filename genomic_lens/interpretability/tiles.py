@@ -139,12 +139,9 @@ class HiddenAttentionTiles:
     def _energy(self, layer: int, path: Path) -> float:
         """Sum of the squared norms in some rows, the same for every path."""
         if (layer, path) not in self._energies:
-            everywhere, rows = np.arange(self.length), np.random.default_rng(self.seed)
-            norms = (
-                self.norms(np.array([base]), everywhere, layer, path)
-                for base in rows.choice(self.length, ROWS, replace=False)
-            )
-            self._energies[layer, path] = float(sum(np.nansum(row**2) for row in norms))
+            rows = np.random.default_rng(self.seed).choice(self.length, ROWS, replace=False)
+            norms = self.norms(rows, np.arange(self.length), layer, path)
+            self._energies[layer, path] = float(np.nansum(norms**2))
         return self._energies[layer, path]
 
     def overview(self, layer: int, path: Path = "value") -> HiddenAttention:

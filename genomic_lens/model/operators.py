@@ -14,11 +14,12 @@ from ..errors import ModelError
 from .long_convolution import long_convolution, transposed_filter
 
 # %% auto #0
-__all__ = ['Path', 'MixingOperator', 'pool_norms', 'short_convolution', 'HyenaFactors', 'HyenaProjections', 'walk_forward',
-           'walk_backward', 'impulses', 'HyenaMixing', 'direct_kernel']
+__all__ = ['Path', 'STRIP', 'MixingOperator', 'pool_norms', 'short_convolution', 'HyenaFactors', 'HyenaProjections',
+           'walk_forward', 'walk_backward', 'impulses', 'HyenaMixing', 'direct_kernel', 'response']
 
 # %% ../../nbs/model/15_operators.ipynb #4917344f
 Path = Literal["value", "gates", "full"]
+STRIP = 2**18  # numbers in a strip of cells: it stays in the cache, and its memory is used again for the next one
 
 # %% ../../nbs/model/15_operators.ipynb #fe14226c
 class MixingOperator(ABC):
@@ -243,7 +244,6 @@ class HyenaMixing(MixingOperator):
 
     def __init__(self, factors: HyenaFactors, projections: HyenaProjections):
         self._factors, self.projections = factors, projections
-        self._by_lag: torch.Tensor | None = None
         self.order, self.width, self.length = factors.gates.shape
         self.causal = min(factors.first_lag, projections.short_first_lag) >= 0
 
@@ -303,14 +303,19 @@ class HyenaMixing(MixingOperator):
     def cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path = "value") -> torch.Tensor:
         if self.order > 2:
             return super().cells(rows, columns, path)
+        streams, gram = self.streams(path), self._gram(path).to(self._factors.filters.dtype)
+        turned = columns.flip(0)  # then the lags of neighbours go up by one in both directions
+        at_once = max(1, STRIP // (len(gram) * len(columns)))
+        return torch.cat([self._strip(part, turned, streams, gram) for part in rows.split(at_once)]).flip(1)
+
+    def _strip(
+        self, rows: torch.Tensor, columns: torch.Tensor, streams: list[int], gram: torch.Tensor
+    ) -> torch.Tensor:
         taps, first = self.projections.short_taps, self.projections.short_first_lag
-        streams = self.streams(path)
-        if self._by_lag is None:
-            self._by_lag = self._factors.filters[0].T.contiguous()  # neighbours in memory are read together
-        around = (self._factors, self._by_lag)
-        parts = [direct_kernel(*around, stream, taps[stream], first, rows, columns) for stream in streams]
-        kernels = torch.cat(parts, dim=-1)
-        return (kernels @ self._gram(path).to(kernels.dtype) * kernels).sum(-1).clamp_min(0).sqrt()
+        parts = [direct_kernel(self._factors, stream, taps[stream], first, rows, columns) for stream in streams]
+        kernels = torch.cat(parts).flatten(1)  # (streams * width, rows * columns)
+        squares = (gram @ kernels).mul_(kernels).sum(0)
+        return squares.clamp_min_(0).sqrt_().view(len(rows), len(columns))
 
     def _gram(self, path: Path) -> torch.Tensor:
         weights = self.projections.weights[self.streams(path)].flatten(0, 1).double()
@@ -327,13 +332,7 @@ class HyenaMixing(MixingOperator):
 
 # %% ../../nbs/model/15_operators.ipynb #9cf05ce1
 def direct_kernel(
-    factors: HyenaFactors,
-    by_lag: torch.Tensor,
-    stream: int,
-    taps: torch.Tensor,
-    first_lag: int,
-    rows: torch.Tensor,
-    columns: torch.Tensor,
+    factors: HyenaFactors, stream: int, taps: torch.Tensor, first_lag: int, rows: torch.Tensor, columns: torch.Tensor
 ) -> torch.Tensor:
     """How one stream of an operator of order 2 carries chosen columns to chosen rows.
 
@@ -341,8 +340,6 @@ def direct_kernel(
     ----------
     factors : HyenaFactors
         Of order 2.
-    by_lag : (lags, width) tensor
-        Its filter, transposed.
     stream : int
         0 or 1 for a gate, 2 for the value.
     taps : (width, taps) tensor
@@ -351,21 +348,33 @@ def direct_kernel(
 
     Returns
     -------
-    (rows, columns, width) tensor
+    (width, rows, columns) tensor
     """
     length = factors.gates.shape[-1]
     met = (factors.signals[0], factors.signals[1], factors.gates[1])[stream]
     lag = rows[:, None] - columns
-    total = torch.zeros(*lag.shape, len(met), dtype=met.dtype, device=met.device)
+    total = torch.zeros(len(met), *lag.shape, dtype=met.dtype, device=met.device)
     for tap, shift in enumerate(range(first_lag, first_lag + taps.shape[1])):
         at = columns + shift
-        inside = ((at >= 0) & (at < length)).to(met.dtype)
-        through = (met[:, at.clamp(0, length - 1)] * taps[:, tap : tap + 1] * inside).T
+        inside = (at >= 0) & (at < length)
+        through = met[:, at.clamp(0, length - 1)] * taps[:, tap : tap + 1] * inside
         left = lag - shift
         if stream == 0:
-            total += (left == 0)[..., None] * through
+            total.addcmul_((left == 0).to(met.dtype), through[:, None])
         else:
-            place = left - factors.first_lag
-            reached = (place >= 0) & (place < len(by_lag))
-            total += by_lag[place.clamp(0, len(by_lag) - 1)] * reached[..., None] * through
-    return total if stream == 0 else total * factors.gates[0][:, rows].T[:, None]
+            total.addcmul_(response(factors, left), through[:, None])
+    return total if stream == 0 else total.mul_(factors.gates[0][:, rows, None])
+
+# %% ../../nbs/model/15_operators.ipynb #8c668879
+def response(factors: HyenaFactors, lags: torch.Tensor) -> torch.Tensor:
+    """What the first filter answers at (rows, columns) lags, 0 where it has ended: (width, rows, columns).
+
+    Lags that go up by one along both sides, those of a stretch against a turned stretch, are read once each.
+    """
+    taps, (rows, columns) = factors.filters[0], lags.shape
+    steps = torch.arange(rows + columns - 1, device=lags.device)
+    even = torch.equal(lags, lags[0, 0] + steps[:rows, None] + steps[:columns])
+    place = (lags[0, 0] + steps if even else lags.flatten()) - factors.first_lag
+    heard = (place >= 0) & (place < taps.shape[-1])
+    answer = taps.index_select(1, place.clamp(0, taps.shape[-1] - 1)).mul_(heard)
+    return answer.unfold(1, columns, 1) if even else answer.view(-1, rows, columns)
