@@ -19,11 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.browser.lab import BROWSER, Notebook, browsing, serving, write_notebook
 
 RUNS = 10
+REST = 1500  # milliseconds after which every panel has followed
 WIDTH = 1000  # pixels: one panel beside the other does not fit, so the map has 512 × 512
 MODEL = """
 import torch
 from genomic_lens.config import HyenaGLTConfig
-from genomic_lens.dashboards import LensDashboard
+from genomic_lens.dashboards import LensDashboard, tiles
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.model.hyena_glt import HyenaGLTForSequenceClassification
 
@@ -85,10 +86,10 @@ class Stopwatch:
         self.page.evaluate("question => window.measure(question)", [cause, name, value])
 
     def stop(self) -> float:
-        """The time, as soon as the state is there; then wait until the kernel has nothing to do."""
+        """The time, as soon as the state is there; then wait until all panels have followed."""
         time = self.page.evaluate("() => window.measured")
         kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-        self.page.wait_for_timeout(300)
+        self.page.wait_for_timeout(REST)
         self.page.wait_for_function(f'() => {kernel}.status === "idle"')
         return time
 
@@ -105,18 +106,31 @@ def first_paint(notebook: Notebook, watch: Stopwatch, state: str) -> list[float]
     return times
 
 
-def next_layer(notebook: Notebook, watch: Stopwatch) -> list[float]:
-    """From the key on the slider until the layer's 512 × 512 cells are drawn; every layer is shown once."""
-    cell = notebook.run("LensDashboard(deep, tokenizer, sequence[:512])")
+def next_layer(notebook: Notebook, watch: Stopwatch, kept: int) -> tuple[list[float], list[float]]:
+    """From the key on the slider until the layer's 512 × 512 cells are drawn; every layer is shown once.
+
+    Then the key is pressed faster than maps can come, and the time runs from its last press. With `kept` 0, no map is
+    computed before it is asked for.
+    """
+    cell = notebook.run(f"tiles.KEPT_TILES = {kept}\nLensDashboard(deep, tokenizer, sequence[:512])")
     handle = cell.locator(".gl-hidden-attention .noUi-handle")
-    cell.locator('canvas[data-missing="0"]').wait_for()
+    cell.locator(".js-plotly-plot .trace").first.wait_for()
     handle.scroll_into_view_if_needed()
     times = []
     for layer in range(1, RUNS + 1):
         watch.start("keydown", "layer", layer)
         handle.press("ArrowRight")
         times.append(watch.stop())
-    return times
+    held = []
+    for turn in range(RUNS):
+        way, last = ("ArrowLeft", RUNS - 5) if turn % 2 == 0 else ("ArrowRight", RUNS)
+        for _ in range(4):
+            handle.press(way)
+            notebook.page.wait_for_timeout(50)
+        watch.start("keydown", "layer", last)
+        handle.press(way)
+        held.append(watch.stop())
+    return times, held
 
 
 def pan(notebook: Notebook, watch: Stopwatch, step: int) -> list[float]:
@@ -126,7 +140,7 @@ def pan(notebook: Notebook, watch: Stopwatch, step: int) -> list[float]:
     """
     cell = notebook.run("LensDashboard(long, tokenizer, sequence)")
     canvas, mouse = cell.locator('canvas[data-missing="0"]'), notebook.page.mouse
-    canvas.wait_for()
+    cell.locator(".js-plotly-plot .trace").first.wait_for()
     canvas.evaluate("canvas => canvas.scrollIntoView({ block: 'center' })")
     notebook.page.wait_for_timeout(1000)
     box = canvas.bounding_box()
@@ -161,10 +175,16 @@ def main() -> None:
         notebook.page.keyboard.press("Control+b")
         notebook.run_all()
         watch = Stopwatch(notebook.page)
+        some, whole = (first_paint(notebook, watch, state) for state in ("drawn", "whole"))
+        now, now_held = next_layer(notebook, watch, kept=0)
+        before, before_held = next_layer(notebook, watch, kept=2000)
         results = {
-            "first paint of map and track, 60 bases": first_paint(notebook, watch, "drawn"),
-            "first paint of all panels, 60 bases": first_paint(notebook, watch, "whole"),
-            "another layer, 512 × 512 cells": next_layer(notebook, watch),
+            "first paint of map and track, 60 bases": some,
+            "first paint of all panels, 60 bases": whole,
+            "another layer, 512 × 512 cells": before,
+            "another layer, key held": before_held,
+            "another layer, none computed ahead": now,
+            "another layer, key held, none ahead": now_held,
             "pan by a tile, new tiles": pan(notebook, watch, 128),
             "pan within known tiles": pan(notebook, watch, 40),
         }

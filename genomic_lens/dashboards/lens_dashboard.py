@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ..report.lens import Annotation, Lens, LensView
 from ..report.page import Section, write_page
 
 # %% auto #0
-__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'later', 'link', 'export_page', 'known_view']
+__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'Afterwards', 'link', 'export_page', 'known_view']
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #7815757f
 SHORT = 200  # bases up to which an exported page knows every substitution
@@ -85,8 +86,10 @@ class LensDashboard(widgets.VBox):
         grid.add_class("gl-grid")
         super().__init__([self._header(), self.prediction, self.contributions, grid])
         self.add_class("gl-dashboard")
+        self.afterwards, self.ahead = Afterwards(), [partial(self.attention.prepare, step) for step in (1, -1)]
         link(self)
         self.show()
+        self.afterwards(self.filters.draw, *self.ahead)
 
     def _header(self) -> widgets.HBox:
         save = widgets.Button(description="export", tooltip="Write one HTML page that needs no kernel")
@@ -117,9 +120,13 @@ class LensDashboard(widgets.VBox):
     def show_layer(self) -> None:
         """Follow the choice of layer and path."""
         self.attention.show()
+        self.show_filters()
+        self.point()
+
+    def show_filters(self) -> None:
+        """Show the filters of the chosen layer, and their reach on the track."""
         self.filters.show(self.attention.layer.value)
         self.track.reach = self.filters.reach
-        self.point()
 
     def point(self, place: dict[str, Any] | None = None) -> None:
         """Say what is known of the cursor and the selection; the browser asks for it when the pointer rests."""
@@ -146,12 +153,41 @@ class LensDashboard(widgets.VBox):
         return written
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #83581e7d
-def later(act: Callable[[], None], seconds: float = 0.3) -> None:
-    """Act when the browser has had time to ask for what it shows first; at once where no event loop runs."""
-    try:
-        asyncio.get_running_loop().call_later(seconds, act)
-    except RuntimeError:
-        act()
+class Afterwards:
+    """Does something later, unless it is told to do something else before.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it waits; where no event loop runs it does not.
+    between : float
+        How long it leaves to others between two things.
+
+    Examples
+    --------
+    >>> Afterwards()(lambda: print("first"), lambda: print("then"))
+    first
+    then
+    """
+
+    def __init__(self, seconds: float = 0.3, between: float = 0.05):
+        self.seconds, self.between, self._task = seconds, between, None
+
+    def __call__(self, *acts: Callable[[], None]) -> None:
+        """Forget what has not been done yet, and do these, one after another."""
+        if self._task:
+            self._task.cancel()
+        try:
+            self._task = asyncio.get_running_loop().create_task(self._do(acts))
+        except RuntimeError:
+            for act in acts:
+                act()
+
+    async def _do(self, acts: Iterable[Callable[[], None]]) -> None:
+        await asyncio.sleep(self.seconds)
+        for act in acts:
+            act()
+            await asyncio.sleep(self.between)
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #58820ccb
 def link(dashboard: LensDashboard) -> None:
@@ -165,7 +201,7 @@ def link(dashboard: LensDashboard) -> None:
 
     def turned(_: Any) -> None:
         attention.show_map()
-        later(dashboard.show_layer)
+        dashboard.afterwards(attention.show, dashboard.show_filters, dashboard.point, *dashboard.ahead)
 
     for choice in (attention.layer, attention.path):
         choice.observe(turned, "value")

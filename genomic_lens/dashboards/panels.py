@@ -18,7 +18,7 @@ from ..records import Attribution, Prediction
 from ..report.markup import format_number
 
 # %% auto #0
-__all__ = ['Panel', 'prediction_table', 'format_signed', 'adds_up', 'gap_table']
+__all__ = ['Panel', 'prediction_table', 'format_signed', 'with_sign', 'adds_up', 'gap_table']
 
 # %% ../../nbs/dashboards/35_panels.ipynb #1a0da44a
 class Panel(widgets.VBox):
@@ -98,6 +98,17 @@ def format_signed(value: float) -> str:
     '−0.250'
     """
     return f"{value:+.3f}".replace("-", "−")
+
+
+def with_sign(value: float) -> str:
+    """A number of any size with its sign.
+
+    Examples
+    --------
+    >>> with_sign(0.0169), with_sign(-2.5e-7)
+    ('+0.0169', '−2.50 × 10⁻⁷')
+    """
+    return f"{'+' if value > 0 else ''}{format_number(value)}"
 
 # %% ../../nbs/dashboards/35_panels.ipynb #d829150c
 def adds_up(record: Attribution) -> str:

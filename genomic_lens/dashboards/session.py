@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from threading import RLock
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -69,6 +70,7 @@ class LensSession:
         self.names = class_names(model)
         self._answers: dict[tuple, Any] = {}
         self._seconds: dict[str, float] = {}
+        self._lock = RLock()
 
     def prediction(self) -> Prediction:
         """What the model says of the sequence as it is now."""
@@ -82,11 +84,12 @@ class LensSession:
 
     def at_first(self) -> Prediction:
         """What the model said of the sequence as it came."""
-        now, self.sequence = self.sequence, self.original
-        try:
-            return self.prediction()
-        finally:
-            self.sequence = now
+        with self._lock:
+            now, self.sequence = self.sequence, self.original
+            try:
+                return self.prediction()
+            finally:
+                self.sequence = now
 
     def tiles(self) -> HiddenAttentionTiles:
         """Hidden attention of all layers, a tile at a time."""
@@ -137,8 +140,9 @@ class LensSession:
 
     def _once(self, kind: str, compute: Callable[[], Any], *key: Any, sequence: str | None = "") -> Any:
         name = (kind, *key, self.sequence if sequence == "" else sequence)
-        if name not in self._answers:
-            start = time.perf_counter()
-            self._answers[name] = compute()
-            self._seconds[kind] = time.perf_counter() - start
+        with self._lock:  # a kernel may hear widgets in one thread and run cells in another
+            if name not in self._answers:
+                start = time.perf_counter()
+                self._answers[name] = compute()
+                self._seconds[kind] = time.perf_counter() - start
         return self._answers[name]

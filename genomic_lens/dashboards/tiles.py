@@ -20,10 +20,17 @@ from ..report.lens import viridis
 from ..report.packing import quantise
 
 # %% auto #0
-__all__ = ['KEPT_TILES', 'Tiles']
+__all__ = ['KEPT_TILES', 'PackedTile', 'packed_tile', 'Tiles']
 
 # %% ../../nbs/dashboards/10_tiles.ipynb #61ef991e
 KEPT_TILES = 2000  # of 16 kB
+PackedTile = tuple[bytes, list[int], float]
+
+
+def packed_tile(source: HiddenAttentionTiles, layer: int, path: Path, place: MapPlace) -> PackedTile:
+    """A tile as it is sent: its bytes, its shape, and what the largest of them stands for."""
+    codes, peak = quantise(source.tile(place, layer, path))
+    return codes.tobytes(), list(codes.shape), peak
 
 
 class Tiles(anywidget.AnyWidget):
@@ -65,6 +72,8 @@ class Tiles(anywidget.AnyWidget):
     levels = traitlets.Int(1).tag(sync=True)
     viridis = traitlets.List().tag(sync=True)
     map = traitlets.Unicode().tag(sync=True)
+    view = traitlets.List().tag(sync=True)  # places that the browser shows
+    coming = traitlets.List().tag(sync=True)  # those of them that follow a new map unasked
     label = traitlets.Unicode().tag(sync=True)
     origin = traitlets.Int(None, allow_none=True).tag(sync=True)
     shade = traitlets.Enum(["root", "linear"], "root").tag(sync=True)
@@ -76,6 +85,7 @@ class Tiles(anywidget.AnyWidget):
 
     def __init__(self, source: HiddenAttentionTiles, layer: int = 0, path: Path = "value", **traits: Any):
         super().__init__(viridis=viridis(), **traits)
+        self._packed = lru_cache(KEPT_TILES)(packed_tile)
         self.on_msg(self._answer)
         self.show(source, layer, path)
 
@@ -85,25 +95,33 @@ class Tiles(anywidget.AnyWidget):
             return
         self.shown = (source, layer, path)
         self.source, self.layer, self.path = source, layer, path
-        self._tile = lru_cache(KEPT_TILES)(self._compute)
         with self.hold_sync():
+            self.coming = self.view if self.rows == [0, source.length] else []
             self.rows = self.columns = [0, source.length]
             self.levels, self.causal = source.levels, source.causal(layer)
             self.label = f"Map of layer {layer}, path {path}"
             self.map = f"{source.sequence_key}/{layer}/{path}"
+        if self.coming:
+            self._send_tiles(f"{self.map} 0", self.coming)
 
-    def _compute(self, place: MapPlace) -> tuple[bytes, list[int], float]:
-        codes, peak = quantise(self.source.tile(place, self.layer, self.path))
-        return codes.tobytes(), list(codes.shape), peak
+    def prepare(self, layer: int) -> None:
+        """Compute what another layer shows of the present view, so that it is there when it is asked for."""
+        self._tiles(layer, self.view)
+
+    def _tiles(self, layer: int, places: Sequence[Sequence[int]]) -> list[PackedTile]:
+        return [self._packed(self.source, layer, self.path, MapPlace(*map(int, place))) for place in places]
 
     def _answer(self, _: Any, content: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         """Answer a question of the browser for tiles; one for another map comes too late and gets none."""
         if content.get("map") != self.map:
             return
+        self._send_tiles(content["id"], content["places"])
+
+    def _send_tiles(self, name: str, places: Sequence[Sequence[int]]) -> None:
         try:
-            tiles = [self._tile(MapPlace(*map(int, place))) for place in content["places"]]
+            tiles = self._tiles(self.layer, places)
         except GenomicLensError as error:
             self.note = str(error)
             return
         described = [{"shape": shape, "peak": peak} for _, shape, peak in tiles]
-        self.send({"id": content["id"], "tiles": described}, [codes for codes, _, _ in tiles])
+        self.send({"id": name, "tiles": described}, [codes for codes, _, _ in tiles])

@@ -13,17 +13,19 @@ import ipywidgets as widgets
 import numpy as np
 import plotly.graph_objects as go
 
-from .panels import Panel, adds_up, format_signed, gap_table, prediction_table
+from genomic_lens.dashboards.panels import (
+    Panel, adds_up, format_signed, gap_table, prediction_table, with_sign,
+)  # fmt: skip
 from .session import LONG, QUESTIONS, LensSession
 from .tiles import Tiles
 from .track import Track
 from ..errors import GenomicLensError
 from ..interpretability.tiles import EXACT, ROWS, HiddenAttentionTiles
-from ..plots.filters import plot_filters
+from ..plots.filters import chosen_channels, filter_traces, plot_filters
 from ..records import Attribution
 
 # %% auto #0
-__all__ = ['PATHS', 'dropdown', 'PredictionView', 'TrackView', 'MethodView', 'AttentionView', 'draws_on', 'FilterView',
+__all__ = ['PATHS', 'TALL', 'dropdown', 'PredictionView', 'TrackView', 'MethodView', 'AttentionView', 'draws_on', 'FilterView',
            'ChangeView']
 
 # %% ../../nbs/dashboards/37_views.ipynb #af994c78
@@ -84,11 +86,11 @@ class TrackView(Panel):
         """Say what the base at the cursor and the selected ones contribute."""
         values, words = self.record.values, []
         if base is not None:
-            words.append(f"Base {base:,} ({self.session.sequence[base]}) contributes {values[base]:+.3g}.")
+            words.append(f"Base {base:,} ({self.session.sequence[base]}) contributes {with_sign(values[base])}.")
         if selection:
             start, stop = selection
-            words.append(f"Bases {start:,}–{stop - 1:,} add {np.nansum(values[start:stop]):+.3g}.")
-        self.track.note = " ".join(words).replace("-", "−")
+            words.append(f"Bases {start:,}–{stop - 1:,} add {with_sign(np.nansum(values[start:stop]))}.")
+        self.track.note = " ".join(words)
 
 # %% ../../nbs/dashboards/37_views.ipynb #129f7ec8
 class MethodView(Panel):
@@ -135,7 +137,7 @@ class AttentionView(Panel):
             return
         source = self.session.tiles()
         with self.waiting("Tracing"):
-            self.show_map()
+            self.tiles.show(source, self.layer.value, self.path.value)
             share = source.share(self.layer.value, self.path.value)
             sampled = " Zoomed out, a cell shows one of its pairs of bases." if source.levels > 1 else ""
             estimated = f"; estimated from {ROWS} rows" if source.length > EXACT else ""
@@ -143,9 +145,16 @@ class AttentionView(Panel):
             self.foot.value = f"<b>shows {100 * share:.3g} % of the Jacobian</b> {told}.{sampled}"
 
     def show_map(self) -> None:
-        """Show the chosen layer and path, without the words at the foot."""
+        """Show the chosen layer and path; what to trust is not known yet."""
         if self.tiles:
+            self.foot.value = "Tracing …"
             self.tiles.show(self.session.tiles(), self.layer.value, self.path.value)
+
+    def prepare(self, step: int) -> None:
+        """Compute the map of a layer so many steps on, if there is one."""
+        layer = self.layer.value + step
+        if self.tiles and 0 <= layer < self.session.tiles().layers:
+            self.tiles.prepare(layer)
 
     def point(self, base: int | None) -> None:
         """Say what the base at the cursor draws on."""
@@ -163,40 +172,51 @@ def draws_on(source: HiddenAttentionTiles, base: int, layer: int, path: str) -> 
     return f"Base {one} draws most on base {two}: {row[best]:.3g}."
 
 # %% ../../nbs/dashboards/37_views.ipynb #ebf5be88
+TALL = 440  # pixels of the figure
+
+
 class FilterView(Panel):
     """The long filters of a layer; without any, the reason why there are none."""
 
     def __init__(self, session: LensSession):
         self.session, self.figure, self.layer, self.reach = session, None, 0, [0, 0]
         words = "How far back the channels of the layer listen, and to which rhythm along the sequence."
+        super().__init__("filters", words, [widgets.Box(layout={"height": f"{TALL}px"})])
         try:
-            self.figure = go.FigureWidget(self._plot(self.layer))
-            self.figure._config = {"responsive": True, "displaylogo": False}
+            self.filters = session.filters(self.layer)
         except GenomicLensError as error:
-            super().__init__("filters", words, [])
+            self.filters = None
             self.refuse(str(error))
-        else:
-            super().__init__("filters", words, [self.figure])
 
-    def _plot(self, layer: int) -> go.Figure:
-        figure = plot_filters(self.session.filters(layer))
-        return figure.update_layout(height=420, margin={"l": 48, "r": 12, "t": 12, "b": 40}, autosize=True, title=None)
+    def draw(self) -> None:
+        """Put the figure in its place."""
+        if self.filters is None or self.figure:
+            return
+        figure = plot_filters(self.filters)
+        legend = {"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
+        margin = {"l": 48, "r": 12, "t": 48, "b": 40}
+        figure.update_layout(height=TALL, margin=margin, legend=legend, autosize=True, title=None)
+        self.figure = go.FigureWidget(figure)
+        self.figure._config = {"responsive": True, "displaylogo": False}
+        head, _, foot = self.children
+        self.children = [head, self.figure, foot]
 
     def show(self, layer: int) -> None:
         """Show another layer, and learn its median reach, (back, ahead)."""
-        if not self.figure:
+        if self.filters is None:
             return
-        if layer != self.layer:  # a changed base does not change the filters
-            self.layer, figure = layer, self._plot(layer)
+        moved, self.layer, self.filters = layer != self.layer, layer, self.session.filters(layer)
+        drawn = chosen_channels(self.filters, None)
+        if self.figure and moved:  # a changed base does not change the filters
             with self.figure.batch_update():
-                for old, new in zip(self.figure.data, figure.data, strict=True):
-                    old.update(new.to_plotly_json())
-        median = int(np.median(self.session.filters(layer).reach))
+                for old, new in zip(self.figure.data, filter_traces(self.filters, drawn), strict=True):
+                    old.update(new)
+        median = round(float(np.median(self.filters.reach)))
         self.reach = [median, 0 if self.session.tiles().causal(layer) else median]
-        drawn, channels = (len(self.figure.data) - 1) // 2, len(self.session.filters(layer).impulse)
-        shown = f"{drawn} of {channels} channels of layer {layer} drawn"
+        shown = f"{len(drawn)} of {len(self.filters.impulse)} channels of layer {layer} drawn"
         share = "95 % of a filter's energy lies within its reach"
-        self.foot.value = f"<b>median reach {median:,} bases</b> ({share}; the bracket on the track spans it). {shown}."
+        far = f"median reach {median:,} base{'' if median == 1 else 's'}"
+        self.foot.value = f"<b>{far}</b> ({share}; the bracket on the track spans it). {shown}."
 
 # %% ../../nbs/dashboards/37_views.ipynb #9cb96cca
 class ChangeView(Panel):

@@ -9,13 +9,24 @@ const ENDS = new Set(["dead", "terminating", "restarting", "autorestarting"]);
 const bytes = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer.slice(byteOffset, byteOffset + byteLength));
 
 /* Dresses the element as the host is dressed, and redraws when that or the width changes. Figures of plotly beside it
- * measure themselves only when the window changes, so they are told. Gives the functions to call at the end. */
+ * measure themselves only when the window changes, so they are told, those that come later, too. Gives the functions to
+ * call at the end. */
 function hosted(el, redraw) {
   el.classList.add("gl-lens", "gl-widget");
   const alone = !getComputedStyle(document.documentElement).getPropertyValue("--jp-layout-color1").trim();
   el.classList.toggle("gl-alone", alone);
-  const resized = () => [redraw(), window.dispatchEvent(new Event("resize"))];
-  return [followTheme(el, redraw), followWidth(el, resized)];
+  const tell = () => window.dispatchEvent(new Event("resize"));
+  const figure = (node) => node.matches?.(".plot-container") || node.querySelector?.(".plot-container");
+  const coming = new MutationObserver((changes) => {
+    if (changes.some(({ addedNodes }) => [...addedNodes].some(figure))) setTimeout(tell, PAUSE);
+  });
+  const resized = () => {
+    redraw();
+    tell();
+    const home = el.closest(".gl-dashboard");
+    if (home) coming.observe(home, { childList: true, subtree: true });
+  };
+  return [followTheme(el, redraw), followWidth(el, resized), () => coming.disconnect()];
 }
 
 /* Lists of Python stand for a stretch if they hold two numbers. */

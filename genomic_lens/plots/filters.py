@@ -23,7 +23,7 @@ from ..records import FilterBank
 
 # %% auto #0
 __all__ = ['MOST_CHANNELS', 'MOST_POINTS', 'chosen_channels', 'thin', 'reach_colours', 'headline', 'notes', 'plot_filters',
-           'reach_bars', 'draw_filters']
+           'filter_traces', 'reach_bars', 'draw_filters']
 
 # %% ../../nbs/plots/50_filters.ipynb #f618ea30
 MOST_CHANNELS = 6
@@ -168,20 +168,12 @@ def plot_filters(bank: FilterBank, channels: Sequence[int] | None = None) -> go.
     drawn = chosen_channels(bank, channels)
     places = [[{"colspan": 2}, None], [{}, {}]]
     figure = make_subplots(2, 2, specs=places, vertical_spacing=0.2, row_heights=[0.55, 0.45])
-    for channel, colour in zip(drawn, reach_colours(len(drawn)), strict=True):
-        name = {"name": f"channel {channel}", "legendgroup": str(channel), "line": {"color": colour, "width": 1.5}}
-        far = f"channel {channel}, reach {bank.reach[channel]:,.3g} bases"
-        x, y = thin(bank.lags, bank.impulse[channel])
-        hover = f"lag %{{x:,}}: %{{y:.3g}}<extra>{far}</extra>"
-        figure.add_trace(go.Scatter(x=x, y=y, mode="lines", hovertemplate=hover, **name), 1, 1)
-        x, y = thin(bank.frequencies, bank.spectrum[channel])
-        period = 1 / np.where(x > 0, x, np.nan)
-        hover = f"%{{x:.3g}} cycles per base (period %{{customdata:,.3g}}): %{{y:.3g}}<extra>{far}</extra>"
-        spectrum = go.Scatter(x=x, y=y, mode="lines", customdata=period, hovertemplate=hover, showlegend=False, **name)
-        figure.add_trace(spectrum, 2, 1)
-    figure.add_trace(reach_bars(bank), 2, 2)
+    places = [(1, 1), (2, 1)] * len(drawn) + [(2, 2)]
+    for trace, (row, col) in zip(filter_traces(bank, drawn), places, strict=True):
+        figure.add_trace(trace, row, col)
+    far = bank.impulse.shape[1] > MOST_POINTS  # long filters hear slow rhythms, which lie close together
     figure.update_xaxes(title="lag (bases back)", tickformat=",d", row=1, col=1)
-    figure.update_xaxes(title="frequency (cycles per base)", row=2, col=1)
+    figure.update_xaxes(title="frequency (cycles per base)", type="log" if far else "linear", row=2, col=1)
     figure.update_xaxes(title="reach (bases)", tickformat=",d", row=2, col=2)
     for row, col, words in ((1, 1, "response"), (2, 1, "magnitude"), (2, 2, "channels")):
         figure.update_yaxes(title=words, row=row, col=col)
@@ -190,22 +182,46 @@ def plot_filters(bank: FilterBank, channels: Sequence[int] | None = None) -> go.
     return finish_figure(figure, headline(bank), words, 480, describe(bank))
 
 # %% ../../nbs/plots/50_filters.ipynb #9b1a9ac1
-def reach_bars(bank: FilterBank) -> go.Bar:
-    """The histogram of all reaches as a plotly trace.
+def filter_traces(bank: FilterBank, drawn: Sequence[int]) -> list[dict]:
+    """What `plot_filters` draws: response and spectrum of each channel in turn, then the histogram of all reaches.
 
     Examples
     --------
     >>> bank = FilterBank(0, 0, np.arange(2), np.eye(2), np.array([0.0, 0.5]), np.ones((2, 2)), np.array([0.0, 1.0]))
-    >>> int(reach_bars(bank).y.sum())
+    >>> [trace["name"] for trace in filter_traces(bank, [0])]
+    ['channel 0', 'channel 0', 'reach']
+    """
+    traces = []
+    for channel, colour in zip(drawn, reach_colours(len(drawn)), strict=True):
+        name = {"name": f"channel {channel}", "legendgroup": str(channel), "line": {"color": colour, "width": 1.5}}
+        far = f"<extra>channel {channel}, reach {bank.reach[channel]:,.3g} bases</extra>"
+        x, y = thin(bank.lags, bank.impulse[channel])
+        hover = f"lag %{{x:,}}: %{{y:.3g}}{far}"
+        traces.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "hovertemplate": hover, **name})
+        x, y = thin(bank.frequencies, bank.spectrum[channel])
+        period = 1 / np.where(x > 0, x, np.nan)
+        hover = f"%{{x:.3g}} cycles per base (period %{{customdata:,.3g}}): %{{y:.3g}}{far}"
+        spectrum = {"x": x, "y": y, "customdata": period, "hovertemplate": hover, "showlegend": False}
+        traces.append({"type": "scatter", "mode": "lines", **spectrum, **name})
+    return [*traces, reach_bars(bank)]
+
+# %% ../../nbs/plots/50_filters.ipynb #e024783a
+def reach_bars(bank: FilterBank) -> dict:
+    """The histogram of all reaches as a trace of plotly.
+
+    Examples
+    --------
+    >>> bank = FilterBank(0, 0, np.arange(2), np.eye(2), np.array([0.0, 0.5]), np.ones((2, 2)), np.array([0.0, 1.0]))
+    >>> int(reach_bars(bank)["y"].sum())
     2
     """
     counts, edges = np.histogram(bank.reach, bins=min(40, max(5, int(np.sqrt(len(bank.reach)) * 2))))
-    return go.Bar(
-        x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), name="reach", showlegend=False,
-        marker={"color": token("accent"), "line": {"color": token("background"), "width": 1}},
-        customdata=np.stack([edges[:-1], edges[1:]], 1),
-        hovertemplate="%{y:,} channels reach %{customdata[0]:,.3g}–%{customdata[1]:,.3g} bases<extra></extra>",
-    )
+    look = {"color": token("accent"), "line": {"color": token("background"), "width": 1}}
+    hover = "%{y:,} channels reach %{customdata[0]:,.3g}–%{customdata[1]:,.3g} bases<extra></extra>"
+    return {
+        "type": "bar", "x": (edges[:-1] + edges[1:]) / 2, "y": counts, "width": np.diff(edges), "name": "reach",
+        "customdata": np.stack([edges[:-1], edges[1:]], 1), "hovertemplate": hover, "showlegend": False, "marker": look,
+    }
 
 # %% ../../nbs/plots/50_filters.ipynb #8f7aea47
 def draw_filters(

@@ -1,5 +1,6 @@
 """The dashboard without a browser: its widgets are moved as a hand would move them, and their state is read."""
 
+import asyncio
 import re
 
 import numpy as np
@@ -11,8 +12,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.dashboards import LensDashboard
-from genomic_lens.dashboards.panels import adds_up, gap_table, prediction_table
-from genomic_lens.dashboards.session import QUESTIONS
+from genomic_lens.dashboards.lens_dashboard import Afterwards
+from genomic_lens.dashboards.panels import adds_up, gap_table, prediction_table, with_sign
+from genomic_lens.dashboards.session import QUESTIONS, LensSession
+from genomic_lens.dashboards.views import FilterView
 from genomic_lens.errors import TokenizationError
 from genomic_lens.interpretability import ModelInterpreter, predict
 from genomic_lens.records import Attribution, Prediction
@@ -80,10 +83,36 @@ def test_layer_and_path_change_the_map_its_share_and_the_filters(dashboard):
     assert dashboard.attention.tiles.shade == "linear"
 
 
+def test_what_is_done_afterwards_waits_and_gives_way_to_what_is_newer():
+    done = []
+
+    async def press_keys():
+        afterwards = Afterwards(seconds=0.01)
+        afterwards(lambda: done.append("old"))
+        afterwards(lambda: done.append("one"), lambda: done.append("two"))
+        assert done == []
+        await asyncio.sleep(0.2)
+
+    asyncio.run(press_keys())
+    assert done == ["one", "two"]
+
+
+def test_filters_drawn_late_are_those_of_the_layer_shown_by_then(model, tokenizer):
+    view = FilterView(LensSession(model, tokenizer, SEQUENCE))
+    view.show(1)
+    view.draw()
+    expected = FilterView(view.session)
+    expected.draw()
+    expected.show(1)
+    for late, early in zip(view.figure.data, expected.figure.data, strict=True):
+        np.testing.assert_array_equal(late.y, early.y)
+    assert view.figure in view.children
+
+
 def test_the_cursor_is_told_in_every_panel(dashboard):
     rest(dashboard, cursor=12)
     value = dashboard.contributions.record.values[12]
-    assert f"Base 12 ({SEQUENCE[12]}) contributes {value:+.3g}.".replace("-", "−") == dashboard.track.note
+    assert f"Base 12 ({SEQUENCE[12]}) contributes {with_sign(value)}." == dashboard.track.note
     row = dashboard.session.tiles().norms(np.array([12]), np.arange(40), 0)[0]
     assert f"draws most on base {row.argmax()} " in dashboard.attention.tiles.note
     assert dashboard.changes.letters.value == SEQUENCE[12]

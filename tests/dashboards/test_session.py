@@ -1,5 +1,9 @@
 """The session answers as the functions behind it do, and asks each question once."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 
@@ -77,3 +81,26 @@ def test_the_time_of_a_question_is_guessed_first_and_known_later(model, tokenize
     assert guesses == [2 * 6, 2 * 3, 2 * 150]
     session.attribution("donor", Question("exact", "shuffled"))
     assert session.seconds(Question("exact", "shuffled")) == 2
+
+
+def test_two_threads_get_one_answer(model, tokenizer, monkeypatch):
+    """A kernel may hear widgets in one thread while it runs a cell in another."""
+    asked, everyone = [], Barrier(2)
+    compute = module.predict
+
+    def slow(*arguments):
+        asked.append(arguments)
+        time.sleep(0.05)
+        return compute(*arguments)
+
+    monkeypatch.setattr(module, "predict", slow)
+    session = LensSession(model, tokenizer, SEQUENCE)
+
+    def ask(_):
+        everyone.wait()
+        return session.prediction()
+
+    with ThreadPoolExecutor(2) as threads:
+        one, two = threads.map(ask, range(2))
+    assert one is two
+    assert len(asked) == 1

@@ -61,6 +61,21 @@ def test_another_layer_path_or_sequence_is_another_map(tiles, model, tokenizer):
     assert len(names) == 4
 
 
+def test_another_layer_brings_the_tiles_in_view_along(tiles):
+    tiles.view = [[0, 0, 0]]
+    tiles.show(tiles.source, 0)
+    assert tiles.coming == tiles.view
+    ((content, _),) = tiles.sent
+    assert content["id"] == f"{tiles.map} 0"
+    assert content["tiles"][0]["peak"] == pytest.approx(tiles.source.tile(MapPlace(0, 0, 0), 0).max())
+
+
+def test_a_sequence_of_another_length_brings_no_tiles_because_the_view_is_another(tiles, model, tokenizer):
+    tiles.view = [[0, 0, 0]]
+    tiles.show(HiddenAttentionTiles(model, tokenizer, SEQUENCE[:20]), 0)
+    assert (tiles.coming, tiles.sent) == ([], [])
+
+
 @pytest.mark.parametrize("two_sided", [False, True])
 def test_the_map_knows_whether_anything_may_stand_above_its_diagonal(build, tokenizer, two_sided):
     source = HiddenAttentionTiles(build(two_sided=two_sided), tokenizer, SEQUENCE)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from genomic_lens.errors import ModelError
+from genomic_lens.model import operators
 from genomic_lens.model.gates import Product
 from genomic_lens.model.operators import (
     HyenaFactors,
@@ -314,7 +315,18 @@ def test_short_convolution_equals_the_double_loop(count, first_lag):
 def test_chosen_cells_are_those_of_the_window_wherever_they_are(build_operator, hidden, order, two_sided, path):
     """Order 2 has a formula of its own, without convolutions; at both ends short taps reach over the edge."""
     operator = build_operator(order, two_sided).mixing_operator(hidden)
-    rows, columns = torch.tensor([LENGTH - 1, 0, 5, 6]), torch.tensor([6, 5, 0, 1, LENGTH - 1])
-    expected = operator.window(path=path)[rows][:, columns]
-    assert expected.max() > 0
-    torch.testing.assert_close(operator.cells(rows, columns, path), expected, rtol=0, atol=1e-12)
+    some = torch.tensor([LENGTH - 1, 0, 5, 6]), torch.tensor([6, 5, 0, 1, LENGTH - 1])
+    stretch = torch.arange(2, LENGTH), torch.arange(LENGTH - 3)  # neighbours are read in another way
+    for rows, columns in (some, stretch):
+        expected = operator.window(path=path)[rows][:, columns]
+        assert expected.max() > 0
+        torch.testing.assert_close(operator.cells(rows, columns, path), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_cells_do_not_depend_on_how_many_are_computed_at_once(build_operator, hidden, monkeypatch, path):
+    operator = build_operator(2, False).mixing_operator(hidden)
+    everything = torch.arange(LENGTH)
+    expected = operator.cells(everything, everything, path)
+    monkeypatch.setattr(operators, "STRIP", 1)
+    torch.testing.assert_close(operator.cells(everything, everything, path), expected, rtol=0, atol=1e-14)

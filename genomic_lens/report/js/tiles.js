@@ -9,17 +9,21 @@
  * At level n a cell covers 2 ** n cells of level 0. Codes are as in decode(): 255 is masked. */
 
 const TILE = 128; // cells a side
-const PATIENCE = 20; // milliseconds that a view must rest before its tiles are fetched
 const KEPT = 400; // tiles
 
 const SHADES = { root: Math.sqrt, linear: (part) => part };
 
-/* A colour of the style sheet as [red, green, blue]. */
+/* A colour of the style sheet as [red, green, blue]; reading it back from a canvas is slow, so it is done once each. */
+const COLOURS = new Map();
 function rgb(element, name) {
-  const pen = make("canvas", { width: 1, height: 1 }).getContext("2d");
-  pen.fillStyle = getComputedStyle(element).getPropertyValue(name).trim() || "#fff";
-  pen.fillRect(0, 0, 1, 1);
-  return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  const colour = getComputedStyle(element).getPropertyValue(name).trim() || "#fff";
+  if (!COLOURS.has(colour)) {
+    const pen = make("canvas", { width: 1, height: 1 }).getContext("2d");
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    COLOURS.set(colour, [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3));
+  }
+  return COLOURS.get(colour);
 }
 
 /* From a value, as a fraction of the peak, to [red, green, blue]: viridis for norms; for signed values one of two
@@ -61,29 +65,23 @@ function tilePicture(tile, source, [level, row, column], colours, surface) {
   return picture;
 }
 
-/* Tiles that came, by their place; those that are wanted are asked for together when the view rests. */
+/* Tiles that came, by their place. One question is open at a time; the next asks for what is in view by then. */
 function tileStore(source, arrived) {
   const known = new Map();
-  const asked = new Set();
-  let wanted = [];
-  let timer = null;
+  let [wanted, open] = [[], false];
   const fetch = async () => {
-    const places = wanted.filter((place) => !asked.has(String(place)));
-    if (!places.length) return;
-    places.forEach((place) => asked.add(String(place)));
-    try {
-      const tiles = await source.ask(places);
-      tiles.forEach((tile, index) => known.set(String(places[index]), tile));
-      while (known.size > KEPT) known.delete(known.keys().next().value);
-      arrived();
-    } finally {
-      places.forEach((place) => asked.delete(String(place)));
-    }
+    const places = wanted;
+    const tiles = await source.ask(places);
+    tiles.forEach((tile, index) => known.set(String(places[index]), tile));
+    while (known.size > KEPT) known.delete(known.keys().next().value);
+    open = false;
+    arrived();
   };
   const want = (places) => {
     wanted = source.tile ? [] : places.filter((place) => !known.has(String(place)));
-    clearTimeout(timer);
-    if (wanted.length) timer = setTimeout(fetch, known.size ? PATIENCE : 0); // a new map is asked for at once
+    if (!wanted.length || open) return;
+    open = true;
+    fetch();
   };
   const get = (place) => {
     const name = String(place);
@@ -144,7 +142,7 @@ function hatching(pen, colour) {
 
 /* The canvas of a map. `draw({ width, height, shade })` sets how it looks; tiles that are not there yet are stood in for
  * by coarser ones that are, and on a new map by the last picture of the one before (`backdrop`, a canvas or null).
- * `painted` hears the peak of the colours. */
+ * `painted` hears the peak of the colours and the places of the tiles in view. */
 function mapCanvas(element, source, painted, backdrop) {
   const canvas = make("canvas", { class: "gl-canvas", "data-painted": 0 });
   const pen = canvas.getContext("2d");
@@ -206,7 +204,7 @@ function mapCanvas(element, source, painted, backdrop) {
     if (!missing) backdrop = null;
     const painting = Number(canvas.dataset.painted) + (missing ? 0 : 1);
     assign(canvas, { "data-missing": missing, "data-painted": painting });
-    painted(peak);
+    painted(peak, places);
   }
   const draw = (changes) => {
     Object.assign(look, changes);
@@ -285,13 +283,14 @@ function gestures(drawing, map, place, { at, pointed, clicked, moved }) {
   });
 }
 
-/* A map with axes, cursor and legend; `pointed` and `clicked` hear [row, column] in bases. It keeps the view of the
- * viewer `before` it, if that showed the same bases. */
-function tilesViewer(element, holder, source, { label, pointed, clicked, origin = null, before = null }) {
+/* A map with axes, cursor and legend; `pointed` and `clicked` hear [row, column] in bases, `seen` the places of the tiles
+ * in view. It keeps the view of the viewer `before` it, if that showed the same bases. */
+function tilesViewer(element, holder, source, { label, pointed, clicked, seen = null, origin = null, before = null }) {
   const [axes, key] = [make("g"), make("g")];
   let [place, shade, marks, x, y] = [{}, SHADES.root, {}, null, null];
   let [row, column, other, reach, chosen] = [];
-  const map = mapCanvas(element, source, (peak) => {
+  const map = mapCanvas(element, source, (peak, places) => {
+    seen?.(places);
     const { right, top, bottom } = place;
     key.replaceChildren(...legend(painter(element, source, shade), source.kind, peak, shade, right + 16, top, bottom));
   }, before?.map.canvas ?? null);
