@@ -133,6 +133,7 @@ class LensDashboard(widgets.VBox):
         place = place or {"cursor": self.track.cursor, "selection": self.track.selection}
         self.contributions.point(place["cursor"], place["selection"])
         self.attention.point(place["cursor"])
+        self.filters.point(place["cursor"])
         self.changes.point(place["cursor"])
 
     def mutate(self, base: int, letter: str) -> None:

@@ -180,8 +180,9 @@ class FilterView(Panel):
 
     def __init__(self, session: LensSession):
         self.session, self.figure, self.layer, self.reach = session, None, 0, [0, 0]
+        self.note, self.lit = widgets.HTML(layout={"min_height": "18px"}), None
         words = "How far back the channels of the layer listen, and to which rhythm along the sequence."
-        super().__init__("filters", words, [widgets.Box(layout={"height": f"{TALL}px"})])
+        super().__init__("filters", words, [widgets.Box(layout={"height": f"{TALL}px"}), self.note])
         try:
             self.filters = session.filters(self.layer)
         except GenomicLensError as error:
@@ -198,8 +199,8 @@ class FilterView(Panel):
         figure.update_layout(height=TALL, margin=margin, legend=legend, autosize=True, title=None)
         self.figure = go.FigureWidget(figure)
         self.figure._config = {"responsive": True, "displaylogo": False}
-        head, _, foot = self.children
-        self.children = [head, self.figure, foot]
+        head, _, *below = self.children
+        self.children = [head, self.figure, *below]
 
     def show(self, layer: int) -> None:
         """Show another layer, and learn its median reach, (back, ahead)."""
@@ -207,6 +208,7 @@ class FilterView(Panel):
             return
         moved, self.layer, self.filters = layer != self.layer, layer, self.session.filters(layer)
         drawn = chosen_channels(self.filters, None)
+        self.lit = None if moved else self.lit
         if self.figure and moved:  # a changed base does not change the filters
             with self.figure.batch_update():
                 for old, new in zip(self.figure.data, filter_traces(self.filters, drawn), strict=True):
@@ -217,6 +219,24 @@ class FilterView(Panel):
         share = "95 % of a filter's energy lies within its reach"
         far = f"median reach {median:,} base{'' if median == 1 else 's'}"
         self.foot.value = f"<b>{far}</b> ({share}; the bracket on the track spans it). {shown}."
+
+
+    def point(self, base: int | None) -> None:
+        """Light the channels through which the base at the cursor listens more than through most others."""
+        if self.filters is None:
+            return
+        drawn, lit, self.note.value = chosen_channels(self.filters, None), None, ""
+        if base is not None:
+            use = self.session.tiles().channel_use(base, self.layer)
+            lit = [bool(use[channel] > 1 / len(use)) for channel in drawn]
+            best = ", ".join(f"{channel} ({100 * use[channel]:.0f} %)" for channel in np.argsort(-use)[:3])
+            self.note.value = f"Base {base:,} listens most through channels {best}; lit: more than the average channel."
+        if self.figure and lit != self.lit:
+            self.lit = lit
+            with self.figure.batch_update():
+                for rank in range(len(drawn)):
+                    for trace in self.figure.data[2 * rank : 2 * rank + 2]:
+                        trace.opacity = 1 if lit is None or lit[rank] else 0.2
 
 # %% ../../nbs/dashboards/37_views.ipynb #9cb96cca
 class ChangeView(Panel):

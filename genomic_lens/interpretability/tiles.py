@@ -119,6 +119,12 @@ class HiddenAttentionTiles:
         cells[:, self._masked[columns]] = np.nan
         return cells
 
+    def channel_use(self, base: int, layer: int) -> np.ndarray:
+        """Through which channels of a Hyena layer a base listens: shares of its row, (width,); zeros where masked."""
+        if self._masked[base]:
+            return np.zeros(self.operator(layer).width)
+        return self.operator(layer).channel_use(int(self._tokens[base])).cpu().numpy()
+
     def sampled(self, level: int, rank: int) -> np.ndarray:
         """The bases that stand for the cells of a tile along one side: all of them on level 0."""
         size = 2**level

@@ -317,6 +317,15 @@ class HyenaMixing(MixingOperator):
         squares = (gram @ kernels).mul_(kernels).sum(0)
         return squares.clamp_min_(0).sqrt_().view(len(rows), len(columns))
 
+    def channel_use(self, position: int) -> torch.Tensor:
+        """Through which channels one output listens: shares of its row's energy on the value path, (width,).
+
+        What two channels carry together or against each other counts for neither.
+        """
+        kernels = self.kernels(self._single(position), slice(0, self.length), "value").double()
+        energy = kernels.square().sum((0, 1, 2)) * self._gram("value").diagonal()
+        return energy / energy.sum().clamp_min(torch.finfo(energy.dtype).tiny)
+
     def _gram(self, path: Path) -> torch.Tensor:
         weights = self.projections.weights[self.streams(path)].flatten(0, 1).double()
         out = self.projections.out_weight.double()

@@ -167,7 +167,7 @@ def plot_filters(bank: FilterBank, channels: Sequence[int] | None = None) -> go.
     """
     drawn = chosen_channels(bank, channels)
     places = [[{"colspan": 2}, None], [{}, {}]]
-    figure = make_subplots(2, 2, specs=places, vertical_spacing=0.2, row_heights=[0.55, 0.45])
+    figure = make_subplots(2, 2, specs=places, vertical_spacing=0.2, horizontal_spacing=0.14, row_heights=[0.55, 0.45])
     places = [(1, 1), (2, 1)] * len(drawn) + [(2, 2)]
     for trace, (row, col) in zip(filter_traces(bank, drawn), places, strict=True):
         figure.add_trace(trace, row, col)
@@ -177,6 +177,7 @@ def plot_filters(bank: FilterBank, channels: Sequence[int] | None = None) -> go.
     figure.update_xaxes(title="reach (bases)", tickformat=",d", row=2, col=2)
     for row, col, words in ((1, 1, "response"), (2, 1, "magnitude"), (2, 2, "channels")):
         figure.update_yaxes(title=words, row=row, col=col)
+    figure.update_xaxes(title_standoff=4).update_yaxes(title_standoff=6)
     figure.update_layout(legend={"y": -0.16, "yanchor": "top"})
     words = [*notes(bank, drawn, channels is None), "reach: holds 95 % of the energy"]
     return finish_figure(figure, headline(bank), words, 480, describe(bank))
@@ -193,7 +194,8 @@ def filter_traces(bank: FilterBank, drawn: Sequence[int]) -> list[dict]:
     """
     traces = []
     for channel, colour in zip(drawn, reach_colours(len(drawn)), strict=True):
-        name = {"name": f"channel {channel}", "legendgroup": str(channel), "line": {"color": colour, "width": 1.5}}
+        name = {"name": f"channel {channel}", "legendgroup": str(channel), "opacity": 1}
+        name["line"] = {"color": colour, "width": 1.5}
         far = f"<extra>channel {channel}, reach {bank.reach[channel]:,.3g} bases</extra>"
         x, y = thin(bank.lags, bank.impulse[channel])
         hover = f"lag %{{x:,}}: %{{y:.3g}}{far}"

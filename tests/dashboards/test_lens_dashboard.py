@@ -109,6 +109,19 @@ def test_filters_drawn_late_are_those_of_the_layer_shown_by_then(model, tokenize
     assert view.figure in view.children
 
 
+def test_the_channels_through_which_the_base_at_the_cursor_listens_are_lit(dashboard):
+    rest(dashboard, cursor=12)
+    use = dashboard.session.tiles().channel_use(12, 0)
+    assert f"channels {use.argmax()} (" in dashboard.filters.note.value
+    for trace in dashboard.filters.figure.data[:-1]:
+        lit = use[int(trace.legendgroup)] > 1 / len(use)
+        assert trace.opacity == (1 if lit else 0.2)
+    assert {trace.opacity for trace in dashboard.filters.figure.data[:-1]} == {1, 0.2}
+    rest(dashboard, cursor=None)
+    assert {trace.opacity for trace in dashboard.filters.figure.data[:-1]} == {1}
+    assert dashboard.filters.note.value == ""
+
+
 def test_the_cursor_is_told_in_every_panel(dashboard):
     rest(dashboard, cursor=12)
     value = dashboard.contributions.record.values[12]

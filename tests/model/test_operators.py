@@ -323,6 +323,22 @@ def test_chosen_cells_are_those_of_the_window_wherever_they_are(build_operator, 
         torch.testing.assert_close(operator.cells(rows, columns, path), expected, rtol=0, atol=1e-12)
 
 
+@every_kind
+def test_the_use_of_a_channel_is_the_energy_of_a_row_that_has_no_other_channel(
+    build_operator, hidden, order, two_sided
+):
+    operator = build_operator(order, two_sided).mixing_operator(hidden)
+    alone = []
+    for channel in range(operator.width):
+        only = torch.zeros(operator.width, dtype=torch.float64)
+        only[channel] = 1
+        projections = operator.projections._replace(out_weight=operator.projections.out_weight * only)
+        alone.append(HyenaMixing(operator.factors(), projections).row(4).square().sum())
+    use = operator.channel_use(4)
+    torch.testing.assert_close(use, torch.stack(alone) / sum(alone), rtol=0, atol=1e-12)
+    assert use.sum() == pytest.approx(1)
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_cells_do_not_depend_on_how_many_are_computed_at_once(build_operator, hidden, monkeypatch, path):
     operator = build_operator(2, False).mixing_operator(hidden)
