@@ -118,6 +118,7 @@ class AttentionView(Panel):
     def __init__(self, session: LensSession, origin: int | None = None):
         self.session, layers = session, session.tiles().layers
         self.layer = widgets.IntSlider(description="layer", min=0, max=max(0, layers - 1))
+        self.layer.layout.display = "none" if layers < 2 else None
         self.path = dropdown("path", PATHS)
         self.shade = dropdown("colours", ["square root", "linear"])
         self.tiles = Tiles(session.tiles(), origin=origin) if layers else None
