@@ -24,7 +24,7 @@ ALIASES = {
 }
 
 TASK_TYPES = ("dna_sequence_modeling", "protein_function", "genome_annotation", "variant_effect")
-POOLINGS = ("mean", "last", "first")
+POOLINGS = ("mean", "last", "first", "sum")
 
 # Names that `transformers` itself passes to any configuration.
 _HOST_NAMES = {
@@ -83,12 +83,16 @@ class HyenaGLTConfig(PretrainedConfig):
         Initial frequency of its sines, and the constant added to the decay window.
     two_sided : bool
         Whether filters look both ways; False is causal.
+    filter_tables : bool
+        Whether the tables that the filters are drawn from are kept with the weights, as in HyenaDNA's files.
     mlp_ratio : int
-        Width of the MLP over `d_model`.
-    dropout : float
-        Probability, 0 to 1, after the embedding, mixers, MLPs and before the head.
+        Width of the MLP over `d_model`, unless `d_inner` gives the width itself.
+    dropout, embed_dropout : float
+        Probability, 0 to 1, after mixers, MLPs and before the head; after the embedding, by default the same.
     pooling : str
-        How token states become one: "mean", "last" or "first" of the unmasked positions.
+        How token states become one: "mean", "last", "first" or "sum" of the unmasked positions.
+    pad_vocab_size_multiple : int
+        The embedding table has a multiple of so many rows; those beyond `vocab_size` are never used.
     pad_token_id, bos_token_id : int
         As in `DNATokenizer`.
     masked_token_ids : tuple of int
@@ -133,12 +137,16 @@ class HyenaGLTConfig(PretrainedConfig):
     filter_depth: int = 2
     filter_frequency: float = 10.0
     filter_shift: float = 0.05
+    filter_tables: bool = False
     two_sided: bool = False
     mlp_ratio: int = 4
+    d_inner: int | None = None
     dropout: float = 0.1
+    embed_dropout: float | None = None
     pooling: str = "mean"
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02
+    pad_vocab_size_multiple: int = 1
     pad_token_id: int = 4
     bos_token_id: int | None = 2
     masked_token_ids: tuple[int, ...] | list[int] = (0, 1, 2, 3, 4, 5, 6, 11)
@@ -160,7 +168,14 @@ class HyenaGLTConfig(PretrainedConfig):
         check_names(kwargs, own | set(ALIASES) | _HOST_NAMES)
         check_aliases(self, kwargs)
         super().__post_init__(**kwargs)
+        self.d_inner = self.mlp_ratio * self.d_model if self.d_inner is None else self.d_inner
+        self.embed_dropout = self.dropout if self.embed_dropout is None else self.embed_dropout
         check_values(self)
+
+    @property
+    def embedding_rows(self) -> int:
+        """Rows of the embedding table."""
+        return -(-self.vocab_size // self.pad_vocab_size_multiple) * self.pad_vocab_size_multiple
 
 # %% ../nbs/10_config.ipynb #c4243dbb
 def check_aliases(config: HyenaGLTConfig, given: dict[str, object]) -> None:
@@ -207,7 +222,8 @@ def check_values(config: HyenaGLTConfig) -> None:
     at_least = {
         "vocab_size": 1, "d_model": 1, "n_layers": 1, "sequence_length": 1, "hyena_order": 2, "conv_kernel_size": 1,
         "filter_order": 1, "filter_features": 3, "filter_depth": 0, "mlp_ratio": 1, "num_labels": 1, "batch_size": 1,
-        "num_epochs": 1, "save_steps": 0, "eval_steps": 0, "logging_steps": 1,
+        "num_epochs": 1, "d_inner": 1, "pad_vocab_size_multiple": 1, "save_steps": 0, "eval_steps": 0,
+        "logging_steps": 1,
     }  # fmt: skip
     for name, low in at_least.items():
         value = getattr(config, name)
@@ -216,7 +232,7 @@ def check_values(config: HyenaGLTConfig) -> None:
     for name in ("conv_kernel_size", "filter_features"):
         if getattr(config, name) % 2 == 0:
             raise ConfigurationError(f"{name} is {getattr(config, name)}; expected an odd number.")
-    for name in ("dropout", "warmup_fraction", "label_smoothing"):
+    for name in ("dropout", "embed_dropout", "warmup_fraction", "label_smoothing"):
         value = getattr(config, name)
         if not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise ConfigurationError(f"{name} is {value!r}; expected a number from 0 to below 1.")

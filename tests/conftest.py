@@ -43,7 +43,7 @@ def build_model():
             for name, parameter in model.named_parameters():
                 if parameter.ndim == 1:
                     parameter += 0.2 * torch.randn_like(parameter)
-                elif name.endswith("filters.last.weight"):
+                elif name.endswith("implicit_filter.6.weight"):
                     parameter *= 3
         return model
 
@@ -62,7 +62,7 @@ def build_operator():
         layer = HyenaOperator(**{"d_model": 4, "l_max": 16, "order": order, "two_sided": two_sided} | changes)
         with torch.no_grad():
             layer.in_proj.weight *= 2
-            layer.filters.last.weight *= 3
+            layer.filter_fn.linears[-1].weight *= 3
         return layer.to(dtype).eval()
 
     return build

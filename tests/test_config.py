@@ -40,6 +40,7 @@ def test_name_that_resembles_nothing_gets_the_list_of_names():
         ("vocab_size", 0, 1), ("d_model", 0, 1), ("d_model", 64.0, 64), ("n_layers", 0, 1), ("sequence_length", 0, 1),
         ("hyena_order", 1, 2), ("conv_kernel_size", 0, 1), ("conv_kernel_size", 4, 5), ("filter_order", 0, 1),
         ("filter_features", 1, 3), ("filter_features", 4, 5), ("filter_depth", -1, 0), ("mlp_ratio", 0, 1),
+        ("d_inner", 0, 1), ("pad_vocab_size_multiple", 0, 8), ("embed_dropout", 1.0, 0.0),
         ("num_classes", 0, 1), ("batch_size", 0, 1), ("num_epochs", 0, 1), ("save_steps", -1, 0), ("eval_steps", -1, 0),
         ("logging_steps", 0, 1), ("dropout", -0.1, 0.0), ("dropout", 1.0, 0.99), ("dropout", float("nan"), 0),
         ("dropout", "0.1", 0.1), ("dropout", None, 0.1), ("warmup_fraction", 1.0, 0.5), ("label_smoothing", -0.1, 0.5),
@@ -63,6 +64,7 @@ CHANGED = {
     "vocab_size": 13, "d_model": 24, "n_layers": 3, "sequence_length": 96, "task_type": "variant_effect",
     "use_dynamic_merging": False, "hyena_order": 3, "conv_kernel_size": 5, "filter_order": 8, "filter_features": 7,
     "filter_depth": 1, "filter_frequency": 3.5, "filter_shift": 0.25, "two_sided": True, "mlp_ratio": 2, "dropout": 0.3,
+    "filter_tables": True, "d_inner": 56, "embed_dropout": 0.2, "pad_vocab_size_multiple": 8,
     "pooling": "last", "layer_norm_eps": 1e-6, "initializer_range": 0.1, "pad_token_id": 5, "bos_token_id": 3,
     "masked_token_ids": [1, 2, 11], "learning_rate": 2e-4, "filter_learning_rate": 3e-4, "batch_size": 7,
     "num_epochs": 3, "weight_decay": 0.2, "warmup_fraction": 0.1, "max_grad_norm": 2.0, "label_smoothing": 0.1,
@@ -102,3 +104,15 @@ def test_two_names_of_one_value_that_disagree_are_refused():
 def test_two_names_of_one_value_that_agree_are_taken():
     config = HyenaGLTConfig(d_model=64, hidden_size=64, num_classes=2, id2label={0: "a", 1: "b"})
     assert (config.d_model, config.num_labels) == (64, 2)
+
+
+def test_widths_follow_the_width_of_the_model_unless_they_are_given():
+    assert HyenaGLTConfig(d_model=24, mlp_ratio=3).d_inner == 72
+    assert HyenaGLTConfig(d_model=24, d_inner=100).d_inner == 100
+    assert HyenaGLTConfig(dropout=0.3).embed_dropout == 0.3
+    assert HyenaGLTConfig(dropout=0.3, embed_dropout=0.0).embed_dropout == 0.0
+
+
+@pytest.mark.parametrize(("vocabulary", "multiple", "rows"), [(12, 8, 16), (16, 8, 16), (12, 1, 12)])
+def test_the_embedding_has_a_multiple_of_rows(vocabulary, multiple, rows):
+    assert HyenaGLTConfig(vocab_size=vocabulary, pad_vocab_size_multiple=multiple).embedding_rows == rows

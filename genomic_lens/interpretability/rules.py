@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
+from ..model.filters import Tensors
 from ..model.gates import InverseRoot, Product, explain
 
 # %% auto #0
@@ -96,7 +97,7 @@ class InverseRootRule(torch.autograd.Function):
 # %% ../../nbs/interpretability/20_rules.ipynb #9c6362dc
 UNARY = (nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU)
 LINEAR = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Dropout, nn.Identity)
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # they may be empty
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, Tensors)  # they may be empty
 
 # %% ../../nbs/interpretability/20_rules.ipynb #f97d8047
 def rule_of(module: nn.Module):

@@ -55,6 +55,7 @@ def hyena_mixer(config: HyenaGLTConfig) -> HyenaOperator:
         depth=config.filter_depth,
         frequency=config.filter_frequency,
         shift=config.filter_shift,
+        tables=config.filter_tables,
     )
 
 # %% ../../nbs/model/25_blocks.ipynb #d88cd64e
@@ -82,7 +83,7 @@ class HyenaBlock(nn.Module):
         self.norm1 = LayerNorm(config.d_model, config.layer_norm_eps)
         self.mixer = hyena_mixer(config) if mixer is None else mixer
         self.norm2 = LayerNorm(config.d_model, config.layer_norm_eps)
-        self.mlp = MLP(config.d_model, config.mlp_ratio * config.d_model)
+        self.mlp = MLP(config.d_model, config.d_inner)
         self.dropout1, self.dropout2 = nn.Dropout(config.dropout), nn.Dropout(config.dropout)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 # %% auto #0
-__all__ = ['lag_features', 'decay_window', 'ImplicitFilter']
+__all__ = ['lag_features', 'decay_window', 'decay_rates', 'Tensors', 'ImplicitFilter']
 
 # %% ../../nbs/model/10_filters.ipynb #96ba5da0
 def lag_features(length: int, l_max: int, features: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,15 +52,15 @@ def lag_features(length: int, l_max: int, features: int, like: torch.Tensor) -> 
     return place, torch.cat([place, angle.cos(), -angle.sin()], dim=-1)
 
 # %% ../../nbs/model/10_filters.ipynb #a8ddefa0
-def decay_window(place: torch.Tensor, channels: int, shift: float) -> torch.Tensor:
+def decay_window(place: torch.Tensor, rates: torch.Tensor, shift: float) -> torch.Tensor:
     """Exponential windows, one a channel, plus a constant.
 
     Parameters
     ----------
     place : (length, 1) tensor
         0 to 1, from `lag_features`.
-    channels : int
-        The first decays to 1 % at 1.5 of the length, the last at 0.3 of it.
+    rates : (channels,) tensor
+        From `decay_rates`.
     shift : float
         Added to the window: 0.05 in published inference code of HyenaDNA, 0 in its training code.
 
@@ -70,15 +70,37 @@ def decay_window(place: torch.Tensor, channels: int, shift: float) -> torch.Tens
 
     Examples
     --------
-    >>> decay_window(torch.tensor([[0.0]]), channels=2, shift=0.0)
+    >>> decay_window(torch.tensor([[0.0]]), torch.tensor([3.0, 15.0]), shift=0.0)
     tensor([[1., 1.]])
     """
+    return torch.exp(-place * rates) + shift
+
+
+def decay_rates(channels: int, like: torch.Tensor) -> torch.Tensor:
+    """How fast each channel's window decays: the first to 1 % at 1.5 of the length, the last at 0.3 of it.
+
+    Examples
+    --------
+    >>> decay_rates(2, torch.zeros(1))
+    tensor([ 3.0701, 15.3506])
+    """
     slow, fast = math.log(100) / 1.5, math.log(100) / 0.3
-    rank = torch.arange(channels, device=place.device, dtype=place.dtype)
-    rate = slow + rank * ((fast - slow) / max(channels - 1, 1))
-    return torch.exp(-place * rate) + shift
+    rank = torch.arange(channels, device=like.device, dtype=like.dtype)
+    return slow + rank * ((fast - slow) / max(channels - 1, 1))
 
 # %% ../../nbs/model/10_filters.ipynb #dcf82749
+class Tensors(nn.Module):
+    """Parameters and buffers under one name; it computes nothing."""
+
+    def __init__(self, **tensors: torch.Tensor):
+        super().__init__()
+        for name, value in tensors.items():
+            if isinstance(value, nn.Parameter):
+                self.register_parameter(name, value)
+            else:
+                self.register_buffer(name, value)
+
+# %% ../../nbs/model/10_filters.ipynb #075157fd
 class ImplicitFilter(nn.Module):
     """Long filters drawn by a network with sine activations.
 
@@ -95,7 +117,9 @@ class ImplicitFilter(nn.Module):
     shift : float
         Of the decay window.
     skip : bool
-        Whether there is a skip term.
+        Whether there is a skip term, `bias`.
+    tables : bool
+        Whether features and rates are kept with the weights, as in the files of HyenaDNA, or computed when needed.
 
     See Also
     --------
@@ -123,21 +147,47 @@ class ImplicitFilter(nn.Module):
         frequency: float = 10.0,
         shift: float = 0.05,
         skip: bool = True,
+        tables: bool = False,
     ):
         super().__init__()
         self.channels, self.l_max, self.features, self.shift = channels, l_max, features, shift
-        self.first = nn.Linear(features, width)
-        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
-        self.last = nn.Linear(width, channels, bias=False)
-        self.frequency = nn.Parameter(torch.full((width,), float(frequency)))
-        self.skip = nn.Parameter(torch.randn(channels)) if skip else None
+        widths = [features] + [width] * (depth + 1)
+        layers = {str(2 * rank): nn.Linear(wide, width) for rank, wide in enumerate(widths[:-1])}
+        layers["1"] = Tensors(freq=nn.Parameter(torch.full((1, width), float(frequency))))
+        layers[str(2 * depth + 2)] = nn.Linear(width, channels, bias=False)
+        self.implicit_filter = nn.ModuleDict(layers)
+        self.bias = nn.Parameter(torch.randn(channels)) if skip else None
+        self.pos_emb = self.modulation = None
+        if tables:
+            place, described, rates = self.compute_tables(l_max)
+            self.pos_emb = Tensors(z=described[None], t=place[None])
+            self.modulation = Tensors(deltas=-rates[None, None])
+
+    @property
+    def linears(self) -> list[nn.Linear]:
+        """The layers of the network, the last one included."""
+        return [layer for layer in self.implicit_filter.values() if isinstance(layer, nn.Linear)]
+
+    @property
+    def frequency(self) -> torch.Tensor:
+        """Of the sines, (1, width)."""
+        return self.implicit_filter["1"].freq
+
+    def compute_tables(self, length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Places, features and rates for so many lags."""
+        like = self.frequency.detach()
+        return *lag_features(length, self.l_max, self.features, like), decay_rates(self.channels, like)
+
+    def read_tables(self, length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The same as kept."""
+        return self.pos_emb.t[0, :length], self.pos_emb.z[0, :length], self.modulation.deltas[0, 0].abs()
 
     def forward(self, length: int) -> torch.Tensor:
         """Taps at lags 0 … length - 1 as (channels, length), the skip term in lag 0; never in autocast's precision."""
-        with torch.autocast(self.first.weight.device.type, enabled=False):
-            place, described = lag_features(length, self.l_max, self.features, self.first.weight)
-            hidden = torch.sin(self.frequency * self.first(described))
-            for layer in self.inner:
+        with torch.autocast(self.frequency.device.type, enabled=False):
+            place, hidden, rates = (self.compute_tables if self.pos_emb is None else self.read_tables)(length)
+            *layers, last = self.linears
+            for layer in layers:
                 hidden = torch.sin(self.frequency * layer(hidden))
-            taps = self.last(hidden) * decay_window(place, self.channels, self.shift)
-            return (taps if self.skip is None else torch.cat([taps[:1] + self.skip, taps[1:]])).T
+            taps = last(hidden) * decay_window(place, rates, self.shift)
+            return (taps if self.bias is None else torch.cat([taps[:1] + self.bias, taps[1:]])).T

@@ -16,7 +16,9 @@ from ..errors import ConfigurationError
 __all__ = ['pool', 'pool_weights', 'SequenceClassificationHead', 'RegressionHead']
 
 # %% ../../nbs/model/30_heads.ipynb #410e6b28
-def pool(hidden: torch.Tensor, mask: torch.Tensor, how: Literal["mean", "last", "first"] = "mean") -> torch.Tensor:
+def pool(
+    hidden: torch.Tensor, mask: torch.Tensor, how: Literal["mean", "last", "first", "sum"] = "mean"
+) -> torch.Tensor:
     """One state a sequence from the states of its unmasked positions.
 
     Parameters
@@ -24,7 +26,7 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor, how: Literal["mean", "last", 
     hidden : (batch, length, width) tensor
     mask : (batch, length) bool tensor
         True where a position counts. A sequence without any gives zeros.
-    how : {"mean", "last", "first"}
+    how : {"mean", "last", "first", "sum"}
 
     Returns
     -------
@@ -44,7 +46,7 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor, how: Literal["mean", "last", 
 
 # %% ../../nbs/model/30_heads.ipynb #c79bffec
 def pool_weights(mask: torch.Tensor, how: str) -> torch.Tensor:
-    """Weight of each position: 1 / count at unmasked ones for the mean, 1 at a single one for last and first.
+    """Weight of each unmasked position: 1 / count for the mean, 1 for the sum, 1 at a single one for last and first.
 
     Examples
     --------
@@ -52,13 +54,15 @@ def pool_weights(mask: torch.Tensor, how: str) -> torch.Tensor:
     tensor([[0., 0., 1.]])
     """
     weights = mask.float()
+    if how == "sum":
+        return weights
     if how == "mean":
         return weights / weights.sum(1, keepdim=True).clamp_min(1)
     if how == "first":
         return weights * (weights.cumsum(1) == 1)
     if how == "last":
         return weights * (weights.flip(1).cumsum(1).flip(1) == 1)
-    raise ConfigurationError(f"Pooling {how!r} came; expected mean, last or first.")
+    raise ConfigurationError(f"Pooling {how!r} came; expected mean, last, first or sum.")
 
 # %% ../../nbs/model/30_heads.ipynb #48be86d2
 class SequenceClassificationHead(nn.Module):

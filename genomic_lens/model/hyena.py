@@ -38,7 +38,7 @@ class HyenaOperator(nn.Module):
     dropout : float
         On the gated value, 0 to 1.
     filter_options
-        Further parameters of `ImplicitFilter`: features, depth, frequency, shift.
+        Further parameters of `ImplicitFilter`: features, depth, frequency, shift, tables.
 
     See Also
     --------
@@ -73,10 +73,10 @@ class HyenaOperator(nn.Module):
         streams = (order + 1) * d_model
         self.in_proj = nn.Linear(d_model, streams)
         self.short_filter = nn.Conv1d(streams, streams, short_kernel, groups=streams)
-        self.filters = ImplicitFilter((order - 1) * d_model, l_max, width=filter_order, **filter_options)
-        self.filters_ahead = None
+        self.filter_fn = ImplicitFilter((order - 1) * d_model, l_max, width=filter_order, **filter_options)
+        self.filter_fn_ahead = None
         if two_sided:
-            self.filters_ahead = ImplicitFilter(
+            self.filter_fn_ahead = ImplicitFilter(
                 (order - 1) * d_model, l_max, width=filter_order, skip=False, **filter_options
             )
         self.gates = nn.ModuleList(Product() for _ in range(order))
@@ -113,10 +113,10 @@ class HyenaOperator(nn.Module):
 
     def taps(self, length: int) -> tuple[torch.Tensor, int]:
         """Long filters for inputs of a length, (order - 1, d_model, taps), and the lag of the first tap."""
-        back = self.filters(length).unflatten(0, (self.order - 1, self.d_model))
-        if self.filters_ahead is None:
+        back = self.filter_fn(length).unflatten(0, (self.order - 1, self.d_model))
+        if self.filter_fn_ahead is None:
             return back, 0
-        ahead = self.filters_ahead(length).unflatten(0, (self.order - 1, self.d_model))[..., 1:]
+        ahead = self.filter_fn_ahead(length).unflatten(0, (self.order - 1, self.d_model))[..., 1:]
         return torch.cat([ahead.flip(-1), back], dim=-1), 1 - length
 
     @torch.no_grad()

@@ -12,11 +12,9 @@ from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOut
 
 from ..config import HyenaGLTConfig
 from ..data.hf_tokenizer import HFDNATokenizer
-from ..errors import ModelError
-from .blocks import HyenaBlock
-from .gates import LayerNorm
+from .backbone import HyenaBackbone
 from .heads import RegressionHead, SequenceClassificationHead, pool
-from .pretrained import GenomicPreTrainedModel, check_ids, check_labels, check_length
+from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0
 __all__ = ['HyenaGLTModel', 'HyenaGLTForSequenceClassification', 'HyenaGLTForRegression']
@@ -42,18 +40,8 @@ class HyenaGLTModel(GenomicPreTrainedModel):
 
     def __init__(self, config: HyenaGLTConfig):
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(HyenaBlock(config) for _ in range(config.n_layers))
-        self.norm = LayerNorm(config.d_model, config.layer_norm_eps)
-        self.gradient_checkpointing = False
+        self.backbone = HyenaBackbone(config)
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        self.embeddings = value
 
     def forward(
         self,
@@ -63,49 +51,8 @@ class HyenaGLTModel(GenomicPreTrainedModel):
         output_hidden_states: bool = False,
         **ignored,
     ) -> BaseModelOutput:
-        """Hidden states of (batch, length) ids, or of embeddings that stand for them.
-
-        Parameters
-        ----------
-        input_ids : (batch, length) int tensor
-        attention_mask : (batch, length) tensor
-            0 at padding; taken from the ids if it is not given.
-        inputs_embeds : (batch, length, d_model) tensor
-            Instead of ids.
-        output_hidden_states : bool
-            Whether to return the residual stream before each block, too.
-        """
-        hidden = self.embed(input_ids, inputs_embeds)
-        mask = self.padding_mask(input_ids, attention_mask)
-        states = []
-        for layer in self.layers:
-            states.append(hidden)
-            if self.gradient_checkpointing and self.training:
-                hidden = self._gradient_checkpointing_func(layer.__call__, hidden, mask)
-            else:
-                hidden = layer(hidden, mask)
-        hidden = self.norm(hidden)
-        return BaseModelOutput(
-            last_hidden_state=hidden, hidden_states=(*states, hidden) if output_hidden_states else None
-        )
-
-    def embed(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None) -> torch.Tensor:
-        """The start of the residual stream."""
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ModelError("Pass either input_ids or inputs_embeds, and not both.")
-        if inputs_embeds is None:
-            check_ids(input_ids, self.config)
-            inputs_embeds = self.embeddings(input_ids)
-        check_length(inputs_embeds.shape[1], self.config)
-        return self.dropout(inputs_embeds)
-
-    def padding_mask(
-        self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None
-    ) -> torch.Tensor | None:
-        """True at tokens that the mixers may see."""
-        if attention_mask is not None:
-            return attention_mask.bool()
-        return None if input_ids is None else input_ids != self.config.pad_token_id
+        """Hidden states, as `HyenaBackbone` gives them."""
+        return self.backbone(input_ids, attention_mask, inputs_embeds, output_hidden_states)
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #fb5a6219
 class _SequenceModel(GenomicPreTrainedModel):
@@ -113,15 +60,9 @@ class _SequenceModel(GenomicPreTrainedModel):
 
     def __init__(self, config: HyenaGLTConfig, head: nn.Module):
         super().__init__(config)
-        self.hyena_glt = HyenaGLTModel(config)
+        self.backbone = HyenaBackbone(config)
         self.head = head
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.hyena_glt.embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        self.hyena_glt.embeddings = value
 
     def forward(
         self,
@@ -138,29 +79,18 @@ class _SequenceModel(GenomicPreTrainedModel):
         Parameters
         ----------
         input_ids, attention_mask, inputs_embeds, output_hidden_states
-            As for `HyenaGLTModel`.
+            As for `HyenaBackbone`.
         labels : (batch,) tensor
             Class numbers (-100: none) or values (NaN: none).
         pooling_mask : (batch, length) bool tensor
             True at positions that are pooled; by default those that are neither padding, special tokens nor N.
         """
-        states = self.hyena_glt(input_ids, attention_mask, inputs_embeds, output_hidden_states)
+        states = self.backbone(input_ids, attention_mask, inputs_embeds, output_hidden_states)
         if pooling_mask is None:
-            pooling_mask = self.content_mask(input_ids, attention_mask, states.last_hidden_state)
+            pooling_mask = self.backbone.content_mask(input_ids, attention_mask, states.last_hidden_state)
         logits = self.head(pool(states.last_hidden_state, pooling_mask, self.config.pooling))
         loss = None if labels is None else self.loss(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=states.hidden_states)
-
-    def content_mask(
-        self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None, hidden: torch.Tensor
-    ) -> torch.Tensor:
-        """True at bases that count: neither padding nor special tokens nor N."""
-        mask = self.hyena_glt.padding_mask(input_ids, attention_mask)
-        if mask is None:
-            mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
-        if input_ids is None:
-            return mask
-        return mask & ~torch.isin(input_ids, torch.tensor(self.config.masked_token_ids, device=input_ids.device))
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #31a8928a
 class HyenaGLTForSequenceClassification(_SequenceModel):

@@ -27,10 +27,16 @@ class GenomicPreTrainedModel(PreTrainedModel):
     """Base of the models: `PreTrainedModel` with our configuration, initialisation and errors."""
 
     config_class = HyenaGLTConfig
-    base_model_prefix = "hyena_glt"
+    base_model_prefix = "backbone"
     supports_gradient_checkpointing = True
-    _keep_in_fp32_modules_strict = ("filters", "filters_ahead")  # half precision draws other filters
+    _keep_in_fp32_modules_strict = ("filter_fn", "filter_fn_ahead")  # half precision draws other filters
     accepts_loss_kwargs = False  # the loss is a mean over each batch, as `Trainer` expects without them
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.backbone.embeddings["word_embeddings"]
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.backbone.embeddings["word_embeddings"] = value
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -135,15 +141,20 @@ def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:
     """
     deviation = config.initializer_range
     if isinstance(module, ImplicitFilter):
-        for layer in (module.first, *module.inner, module.last):
+        for layer in module.linears:
             bound = layer.in_features**-0.5
             init.uniform_(layer.weight, -bound, bound)
             if layer.bias is not None:
                 init.uniform_(layer.bias, -bound, bound)
             layer._is_hf_initialized = True
         init.constant_(module.frequency, config.filter_frequency)
-        if module.skip is not None:
-            init.normal_(module.skip)
+        if module.bias is not None:
+            init.normal_(module.bias)
+        if module.pos_emb is not None:
+            place, described, rates = module.compute_tables(module.l_max)
+            tables = module.pos_emb.t, module.pos_emb.z, module.modulation.deltas
+            for table, value in zip(tables, (place, described, -rates), strict=True):
+                init.copy_(table, value.expand_as(table))
     elif isinstance(module, (nn.Linear, nn.Embedding)):
         depth = 2 * config.n_layers if getattr(module, "writes_residual", False) else 1
         init.normal_(module.weight, std=deviation / depth**0.5)

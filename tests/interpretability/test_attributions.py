@@ -289,7 +289,7 @@ def test_special_tokens_add_up_in_a_real_model(make_model, special):
 def test_the_model_is_left_as_it_was(make_model, tokenizer, method):
     """Training flags part by part, no gradient on a parameter, none changed that was there, no hook."""
     model = make_model().train()
-    model.hyena_glt.layers[1].eval()
+    model.backbone.layers[1].eval()
     bias = model.head.score.bias
     bias.grad = torch.ones_like(bias)
     flags, weights = [part.training for part in model.modules()], fingerprint(model)

@@ -111,7 +111,7 @@ def test_special_tokens_leave_base_coordinates(make_model, special):
 
 def test_the_model_is_left_as_it_was(make_model, tokenizer):
     model = make_model(dropout=0.5).train()
-    model.hyena_glt.layers[0].eval()
+    model.backbone.layers[0].eval()
     flags = [part.training for part in model.modules()]
     first, second = (hidden_attention(model, tokenizer, SEQUENCE)[1].weights for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -133,7 +133,7 @@ def test_what_a_model_does_not_have_is_refused(make_model, tokenizer):
     with pytest.raises(ModelError, match="'attention' came; expected one of value, gates, full"):
         hidden_attention(make_model(), tokenizer, SEQUENCE, paths=["attention"])
     without = make_model()
-    without.hyena_glt.layers = nn.ModuleList()
+    without.backbone.layers = nn.ModuleList()
     with pytest.raises(ModelError, match="has 0 that can be traced"):
         hidden_attention(without, tokenizer, SEQUENCE)
 

@@ -53,7 +53,7 @@ def test_no_sequences_give_no_records(make_model, tokenizer):
 def test_every_part_keeps_its_training_flag(make_model, tokenizer, sequences):
     """A part that the user has frozen in evaluation mode must stay there; also when the call ends in an error."""
     model = make_model().train()
-    model.hyena_glt.layers[0].eval()
+    model.backbone.layers[0].eval()
     before = [module.training for module in model.modules()]
     if sequences is SEQUENCES:
         predict(model, tokenizer, sequences)

@@ -68,13 +68,15 @@ def test_every_field_of_the_configuration_reaches_the_mixer():
         HyenaGLTConfig(
             d_model=6, sequence_length=40, hyena_order=4, filter_order=10, conv_kernel_size=5, two_sided=True,
             dropout=0.3, filter_features=9, filter_depth=3, filter_frequency=1.5, filter_shift=0.2,
+            filter_tables=True,
         )
     )  # fmt: skip
-    filters = mixer.filters
+    filters = mixer.filter_fn
     assert (mixer.d_model, mixer.l_max, mixer.order, mixer.two_sided, mixer.dropout.p) == (6, 40, 4, True, 0.3)
     assert mixer.short_filter.kernel_size == (5,)
-    assert (filters.l_max, filters.features, len(filters.inner), filters.shift) == (40, 9, 3, 0.2)
-    assert filters.frequency.tolist() == [1.5] * 10
+    assert (filters.l_max, filters.features, len(filters.linears), filters.shift) == (40, 9, 5, 0.2)
+    assert filters.pos_emb.z.shape == (1, 40, 9)
+    assert filters.frequency.tolist() == [[1.5] * 10]
 
 
 @pytest.mark.parametrize("place", ["dropout1", "dropout2"])

@@ -70,15 +70,15 @@ def state(model: nn.Module) -> list:
 def test_state_comes_back_as_it_was_module_by_module(build_model):
     """Half of the model is in training mode, as when part of it is frozen; `model.train()` would forget that."""
     model = build_model().train()
-    model.hyena_glt.layers[0].eval()
+    model.backbone.layers[0].eval()
     before = state(model)
     with explain(model) as explained:
         assert explained is model
         assert {training for training, _ in state(model)} == {False}
         assert {explaining for _, explaining in state(model)} == {True, None}
-        with explain(model.hyena_glt):
+        with explain(model.backbone):
             pass
-        assert model.hyena_glt.norm.explaining, "an inner use must not end an outer one"
+        assert model.backbone.ln_f.explaining, "an inner use must not end an outer one"
     assert state(model) == before
 
 
@@ -93,4 +93,4 @@ def test_state_comes_back_after_an_exception(build_model):
 def test_explain_mode_of_one_model_leaves_another_alone(build_model):
     model, other = build_model(), build_model()
     with explain(model):
-        assert not other.hyena_glt.norm.explaining
+        assert not other.backbone.ln_f.explaining

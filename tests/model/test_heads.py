@@ -48,7 +48,7 @@ def test_long_sequences_are_counted_without_rounding():
 
 
 def test_unknown_way_is_refused():
-    with pytest.raises(ConfigurationError, match="'max' came; expected mean, last or first"):
+    with pytest.raises(ConfigurationError, match="'max' came; expected mean, last, first or sum"):
         pool(torch.zeros(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), "max")
 
 

@@ -76,7 +76,7 @@ def test_pooled_state_is_made_of_the_states_at_bases_alone(build_model, order, t
     ids = ids_of("NGATNTACANN", special="cls_sep")
     bases = (ids[0] >= 7) & (ids[0] <= 10)
     with torch.no_grad():
-        states = model.hyena_glt(ids).last_hidden_state[0][bases]
+        states = model.backbone(ids).last_hidden_state[0][bases]
         pooled = {"mean": states.mean(0), "last": states[-1], "first": states[0]}[pooling]
         torch.testing.assert_close(model(ids).logits[0], model.head(pooled), rtol=0, atol=1e-5)
 
@@ -86,7 +86,7 @@ def test_given_pooling_mask_is_the_one_that_counts(build_model):
     only = torch.zeros(1, 7, dtype=torch.bool)
     only[0, 3] = True
     with torch.no_grad():
-        expected = model.head(model.hyena_glt(ids).last_hidden_state[:, 3])
+        expected = model.head(model.backbone(ids).last_hidden_state[:, 3])
         torch.testing.assert_close(model(ids, pooling_mask=only).logits, expected, rtol=0, atol=1e-6)
 
 
@@ -133,11 +133,11 @@ def test_hidden_states_are_the_stream_before_each_layer_and_the_end(build_model)
     model, ids = build_model(HyenaGLTModel), ids_of("GATTACA")
     with torch.no_grad():
         found = model(ids, output_hidden_states=True)
-        stream = model.embeddings(ids)
-        for layer, state in zip(model.layers, found.hidden_states[:-1], strict=True):
+        stream = model.get_input_embeddings()(ids)
+        for layer, state in zip(model.backbone.layers, found.hidden_states[:-1], strict=True):
             torch.testing.assert_close(state, stream)
             stream = layer(stream)
-        torch.testing.assert_close(found.hidden_states[-1], model.norm(stream))
+        torch.testing.assert_close(found.hidden_states[-1], model.backbone.ln_f(stream))
     assert torch.equal(found.hidden_states[-1], found.last_hidden_state)
     assert model(ids).hidden_states is None
 
@@ -222,7 +222,7 @@ def test_gradient_checkpointing_gives_equal_gradients(build_model, order, two_si
         model = build_model(hyena_order=order, two_sided=two_sided, dropout=0.3).train()
         if checkpointing:
             model.gradient_checkpointing_enable()
-        model.hyena_glt.layers[1].mixer.register_forward_hook(lambda *_, run=checkpointing: calls.append(run))
+        model.backbone.layers[1].mixer.register_forward_hook(lambda *_, run=checkpointing: calls.append(run))
         torch.manual_seed(1)
         model(ids_of(*SEQUENCES), labels=torch.tensor([0, 1, 2, 1])).loss.backward()
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
@@ -295,14 +295,14 @@ def test_auto_classes_find_the_model_its_backbone_and_its_configuration(build_mo
     assert type(whole) is HyenaGLTForSequenceClassification
     assert type(backbone) is HyenaGLTModel
     assert fingerprint(whole) == fingerprint(model)
-    assert fingerprint(backbone) == fingerprint(model.hyena_glt)
+    assert fingerprint(backbone.backbone) == fingerprint(model.backbone)
 
 
 def test_backbone_from_a_folder_gets_a_new_head(build_model, tmp_path):
     backbone = build_model(HyenaGLTModel)
     backbone.save_pretrained(tmp_path)
     model = HyenaGLTForSequenceClassification.from_pretrained(tmp_path)
-    assert fingerprint(model.hyena_glt) == fingerprint(backbone)
+    assert fingerprint(model.backbone) == fingerprint(backbone.backbone)
     assert model.head.score.weight.isfinite().all()
     assert model.head.score.weight.any()
 
@@ -314,38 +314,11 @@ def test_folder_holds_one_copy_of_the_weights_and_no_pickle(build_model, tmp_pat
 
 # --- parity -----------------------------------------------------------------------------------------------------------
 
-PARTS = {
-    "norm1": "norm1", "norm2": "norm2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2", "mixer.in_proj": "mixer.in_proj",
-    "mixer.out_proj": "mixer.out_proj", "mixer.short_filter": "mixer.short_filter",
-    "mixer.filters.first": "mixer.filter_fn.implicit_filter.0",
-    "mixer.filters.inner.0": "mixer.filter_fn.implicit_filter.2",
-    "mixer.filters.inner.1": "mixer.filter_fn.implicit_filter.4",
-}  # fmt: skip
-
-
-def published_weights(state: dict[str, np.ndarray], layers: int) -> dict[str, torch.Tensor]:
-    """A published state dict under our names."""
-    weights = {
-        "embeddings.weight": state["state.backbone.embeddings.word_embeddings.weight"],
-        "norm.weight": state["state.backbone.ln_f.weight"],
-        "norm.bias": state["state.backbone.ln_f.bias"],
-    }
-    for layer in range(layers):
-        ours, theirs = f"layers.{layer}.", f"state.backbone.layers.{layer}."
-        for part, source in PARTS.items():
-            weights |= {f"{ours}{part}.{kind}": state[f"{theirs}{source}.{kind}"] for kind in ("weight", "bias")}
-        network = f"{theirs}mixer.filter_fn."
-        weights[f"{ours}mixer.filters.last.weight"] = state[f"{network}implicit_filter.6.weight"]
-        weights[f"{ours}mixer.filters.frequency"] = state[f"{network}implicit_filter.1.freq"][0]
-        weights[f"{ours}mixer.filters.skip"] = state[f"{network}bias"]
-    return {name: torch.from_numpy(value) for name, value in weights.items()}
-
-
 def test_published_model_is_reproduced_at_three_lengths(oracle):
     state = oracle("hyenadna_tiny.npz")
-    config = HyenaGLTConfig(vocab_size=16, d_model=32, n_layers=2, sequence_length=258, mlp_ratio=4, filter_shift=0.05)
+    config = HyenaGLTConfig(vocab_size=16, d_model=32, n_layers=2, sequence_length=258, filter_tables=True)
     model = HyenaGLTModel(config).eval()
-    model.load_state_dict(published_weights(state, layers=2))
+    model.load_state_dict({name: torch.from_numpy(state[f"state.{name}"]) for name in model.state_dict()})
     for number in range(3):
         with torch.no_grad():
             found = model(torch.from_numpy(state[f"input_ids.{number}"])).last_hidden_state.numpy()

@@ -72,7 +72,7 @@ def test_head_for_other_classes_is_made_anew_when_asked(folder):
     """What fine-tuning does; the backbone must come from the folder all the same."""
     pretrained = HyenaGLTForSequenceClassification.from_pretrained(folder)
     model = HyenaGLTForSequenceClassification.from_pretrained(folder, num_labels=5, ignore_mismatched_sizes=True)
-    assert fingerprint(model.hyena_glt) == fingerprint(pretrained.hyena_glt)
+    assert fingerprint(model.backbone) == fingerprint(pretrained.backbone)
     assert model.head.score.weight.shape == (5, 16)
     assert model.head.score.weight.std().item() == pytest.approx(0.3, rel=0.3)
 
@@ -159,7 +159,7 @@ def test_fingerprint_changes_with_the_last_bit_of_one_weight(build_model):
     model = build_model()
     first = fingerprint(model)
     with torch.no_grad():
-        weight = model.hyena_glt.layers[1].mlp.fc2.bias
+        weight = model.backbone.layers[1].mlp.fc2.bias
         weight[3] = torch.nextafter(weight[3], torch.tensor(torch.inf))
     assert fingerprint(model) != first
 
@@ -188,7 +188,7 @@ def test_starting_weights_have_the_spread_that_the_text_promises(build_model):
     config = HyenaGLTModel.config_class(
         vocab_size=12, d_model=64, n_layers=3, sequence_length=32, initializer_range=0.1, filter_frequency=7.0
     )
-    layer = HyenaGLTModel(config).layers[2]
+    layer = HyenaGLTModel(config).backbone.layers[2]
     spread = {
         "in_proj": (layer.mixer.in_proj, 0.1), "fc1": (layer.mlp.fc1, 0.1),
         "out_proj": (layer.mixer.out_proj, 0.1 / 6**0.5), "fc2": (layer.mlp.fc2, 0.1 / 6**0.5),
@@ -196,13 +196,13 @@ def test_starting_weights_have_the_spread_that_the_text_promises(build_model):
     for name, (linear, deviation) in spread.items():
         assert linear.weight.std().item() == pytest.approx(deviation, rel=0.05), name
         assert not linear.bias.any()
-    filters = layer.mixer.filters
-    for linear in (filters.first, *filters.inner, filters.last):
+    filters = layer.mixer.filter_fn
+    for linear in filters.linears:
         bound = linear.in_features**-0.5
         assert linear.weight.abs().max() <= bound
         assert linear.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
     assert (filters.frequency == 7.0).all()
-    assert filters.skip.std().item() == pytest.approx(1.0, rel=0.3)
+    assert filters.bias.std().item() == pytest.approx(1.0, rel=0.3)
     assert filters(32)[:, 1:].abs().mean() > 0.01, "filters must not start silent"
     assert (layer.norm1.weight == 1).all()
     assert not layer.norm1.bias.any()
@@ -244,19 +244,20 @@ def test_a_missing_layer_is_refused_and_a_missing_head_is_not(model, tmp_path):
     """A deeper configuration would leave a layer random; a classifier on a bare backbone has a new head by intent."""
     model.save_pretrained(tmp_path / "deeper")
     edit_config(tmp_path / "deeper", n_layers=model.config.n_layers + 1)
-    with pytest.raises(ModelError, match=r"lacks \d+ weights of the backbone, the first is hyena_glt\.layers\.2\."):
+    with pytest.raises(ModelError, match=r"lacks \d+ weights of the backbone, the first is backbone\.layers\.2\."):
         HyenaGLTForSequenceClassification.from_pretrained(tmp_path / "deeper")
-    model.hyena_glt.save_pretrained(tmp_path / "backbone")
+    model.save_pretrained(tmp_path / "whole")
+    HyenaGLTModel.from_pretrained(tmp_path / "whole").save_pretrained(tmp_path / "backbone")
     loaded = HyenaGLTForSequenceClassification.from_pretrained(tmp_path / "backbone")
-    torch.testing.assert_close(loaded.hyena_glt.state_dict(), model.hyena_glt.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(loaded.backbone.state_dict(), model.backbone.state_dict(), rtol=0, atol=0)
 
 
 def test_filters_stay_in_single_precision_when_a_model_is_loaded_in_half(model, tmp_path):
     """Half-precision weights would draw other filters; everything around them may be halved."""
     model.save_pretrained(tmp_path)
     halved = HyenaGLTForSequenceClassification.from_pretrained(tmp_path, dtype=torch.bfloat16).eval()
-    assert halved.hyena_glt.embeddings.weight.dtype == torch.bfloat16
-    first, second = (net.hyena_glt.layers[0].mixer.filters(16) for net in (model, halved))
+    assert halved.backbone.embeddings["word_embeddings"].weight.dtype == torch.bfloat16
+    first, second = (net.backbone.layers[0].mixer.filter_fn(16) for net in (model, halved))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     assert halved(torch.tensor([[7, 8, 9, 10]])).logits.isfinite().all()
 

@@ -66,7 +66,7 @@ def test_entered_is_the_normalised_stream(build_model):
     with torch.no_grad():
         states = model(IDS, output_hidden_states=True).hidden_states
         for layer in (0, 1):
-            expected = model.layers[layer].norm1(states[layer])[0]
+            expected = model.backbone.layers[layer].norm1(states[layer])[0]
             torch.testing.assert_close(seen.entered(layer), expected, rtol=0, atol=0)
 
 
@@ -79,7 +79,7 @@ def test_layers_asked_for_are_kept_and_the_others_refused_by_name(build_model):
 
 def test_mixers_come_in_the_order_of_the_layers(build_model):
     model = build_model(n_layers=3)
-    assert mixers(model) == [layer.mixer for layer in model.hyena_glt.layers]
+    assert mixers(model) == [layer.mixer for layer in model.backbone.layers]
 
 
 @pytest.mark.parametrize(("layers", "asked"), [([5], r"\[5\]"), ([-1, 0], r"\[-1, 0\]")])
@@ -100,7 +100,7 @@ def state(model) -> list:
 def test_hooks_and_modes_are_put_back_module_by_module_also_after_an_error(build_model):
     """Part of the model is in evaluation mode, as when it is frozen; putting back one mode for all would thaw it."""
     model = build_model().train()
-    model.hyena_glt.layers[0].eval()
+    model.backbone.layers[0].eval()
     before = state(model)
     trace(model, IDS)
     assert state(model) == before

@@ -84,18 +84,19 @@ def test_every_parameter_stands_in_exactly_one_group(grouped):
 def test_each_kind_of_parameter_stands_where_it_belongs(grouped):
     """Matrices decay; biases, norms and the embedding do not; the filter network is apart, its biases included."""
     _, _, (decayed, kept, filters) = grouped
-    block = "hyena_glt.layers.1."
+    block = "backbone.layers.1."
     assert decayed >= {
         f"{block}mixer.in_proj.weight", f"{block}mixer.out_proj.weight", f"{block}mixer.short_filter.weight",
         f"{block}mlp.fc1.weight", f"{block}mlp.fc2.weight", "head.score.weight",
     }  # fmt: skip
     assert kept >= {
-        "hyena_glt.embeddings.weight", f"{block}norm1.weight", f"{block}norm1.bias", f"{block}mlp.fc1.bias",
-        f"{block}mixer.short_filter.bias", "hyena_glt.norm.weight", "head.score.bias",
+        "backbone.embeddings.word_embeddings.weight", f"{block}norm1.weight", f"{block}norm1.bias",
+        f"{block}mlp.fc1.bias",
+        f"{block}mixer.short_filter.bias", "backbone.ln_f.weight", "head.score.bias",
     }  # fmt: skip
     assert all(name.endswith(".weight") for name in decayed)
-    assert filters == {name for name in decayed | kept | filters if ".mixer.filters." in name}
-    assert f"{block}mixer.filters.frequency" in filters
+    assert filters == {name for name in decayed | kept | filters if ".mixer.filter_fn." in name}
+    assert f"{block}mixer.filter_fn.implicit_filter.1.freq" in filters
 
 
 def test_filters_learn_at_the_common_rate_unless_they_have_their_own(make_config):
@@ -106,7 +107,7 @@ def test_filters_learn_at_the_common_rate_unless_they_have_their_own(make_config
 def test_frozen_parameters_stand_in_no_group(make_config):
     config = make_config()
     model = HyenaGLTForSequenceClassification(config)
-    model.hyena_glt.requires_grad_(False)
+    model.backbone.requires_grad_(False)
     groups = parameter_groups(model, config)
     assert [len(group["params"]) for group in groups] == [1, 1, 0]
 
