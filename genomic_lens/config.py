@@ -93,6 +93,8 @@ class HyenaGLTConfig(PretrainedConfig):
         How token states become one: "mean", "last", "first" or "sum" of the unmasked positions.
     pad_vocab_size_multiple : int
         The embedding table has a multiple of so many rows; those beyond `vocab_size` are never used.
+    tie_word_embeddings : bool
+        Whether the head of a language model is its embedding table.
     pad_token_id, bos_token_id : int
         As in `DNATokenizer`.
     masked_token_ids : tuple of int
@@ -147,6 +149,7 @@ class HyenaGLTConfig(PretrainedConfig):
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02
     pad_vocab_size_multiple: int = 1
+    tie_word_embeddings: bool = True
     pad_token_id: int = 4
     bos_token_id: int | None = 2
     masked_token_ids: tuple[int, ...] | list[int] = (0, 1, 2, 3, 4, 5, 6, 11)
@@ -165,7 +168,7 @@ class HyenaGLTConfig(PretrainedConfig):
 
     def __post_init__(self, **kwargs):
         own = {item.name for item in fields(self)}
-        check_names(kwargs, own | set(ALIASES) | _HOST_NAMES)
+        check_names(kwargs, own | set(self.attribute_map) | _HOST_NAMES)
         check_aliases(self, kwargs)
         super().__post_init__(**kwargs)
         self.d_inner = self.mlp_ratio * self.d_model if self.d_inner is None else self.d_inner
@@ -197,7 +200,7 @@ def check_aliases(config: HyenaGLTConfig, given: dict[str, object]) -> None:
     >>> check_aliases(HyenaGLTConfig(d_model=64), {"hidden_size": 64})
     """
     defaults = {item.name: item.default for item in fields(config)}
-    for alias, name in ALIASES.items():
+    for alias, name in config.attribute_map.items():
         value = getattr(config, name) if name in defaults else None
         if alias in given and value not in (None, defaults.get(name), given[alias]):
             raise ConfigurationError(f"{name}={value} and {alias}={given[alias]} came; they are one value, pass one.")

@@ -65,6 +65,7 @@ CHANGED = {
     "use_dynamic_merging": False, "hyena_order": 3, "conv_kernel_size": 5, "filter_order": 8, "filter_features": 7,
     "filter_depth": 1, "filter_frequency": 3.5, "filter_shift": 0.25, "two_sided": True, "mlp_ratio": 2, "dropout": 0.3,
     "filter_tables": True, "d_inner": 56, "embed_dropout": 0.2, "pad_vocab_size_multiple": 8,
+    "tie_word_embeddings": False,
     "pooling": "last", "layer_norm_eps": 1e-6, "initializer_range": 0.1, "pad_token_id": 5, "bos_token_id": 3,
     "masked_token_ids": [1, 2, 11], "learning_rate": 2e-4, "filter_learning_rate": 3e-4, "batch_size": 7,
     "num_epochs": 3, "weight_decay": 0.2, "warmup_fraction": 0.1, "max_grad_norm": 2.0, "label_smoothing": 0.1,
