@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..config import HyenaGLTConfig
+from .fast_mixing import STRETCH
 from .gates import LayerNorm
 from .hyena import HyenaOperator
 
@@ -38,7 +39,13 @@ class MLP(nn.Module):
         self.fc2.writes_residual = True  # starts smaller the deeper the model is
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.fc2(self.activation(self.fc1(hidden)))
+        if torch.is_grad_enabled() or hidden.shape[1] <= STRETCH:
+            return self.fc2(self.activation(self.fc1(hidden)))
+        out = torch.empty_like(hidden)  # in stretches that stay in the cache
+        for start in range(0, hidden.shape[1], STRETCH):
+            part = slice(start, start + STRETCH)
+            out[:, part] = self.fc2(self.activation(self.fc1(hidden[:, part])))
+        return out
 
 # %% ../../nbs/model/25_blocks.ipynb #9b7da9b6
 def hyena_mixer(config: HyenaGLTConfig) -> HyenaOperator:

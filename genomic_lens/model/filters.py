@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 # %% auto #0
-__all__ = ['lag_features', 'decay_window', 'decay_rates', 'Tensors', 'ImplicitFilter']
+__all__ = ['LAGS', 'lag_features', 'decay_window', 'decay_rates', 'Tensors', 'ImplicitFilter']
 
 # %% ../../nbs/model/10_filters.ipynb #96ba5da0
 def lag_features(length: int, l_max: int, features: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,6 +101,9 @@ class Tensors(nn.Module):
                 self.register_buffer(name, value)
 
 # %% ../../nbs/model/10_filters.ipynb #075157fd
+LAGS = 4096  # drawn at a time where no gradient is needed
+
+
 class ImplicitFilter(nn.Module):
     """Long filters drawn by a network with sine activations.
 
@@ -185,9 +188,21 @@ class ImplicitFilter(nn.Module):
     def forward(self, length: int) -> torch.Tensor:
         """Taps at lags 0 … length - 1 as (channels, length), the skip term in lag 0; never in autocast's precision."""
         with torch.autocast(self.frequency.device.type, enabled=False):
-            place, hidden, rates = (self.compute_tables if self.pos_emb is None else self.read_tables)(length)
-            *layers, last = self.linears
-            for layer in layers:
-                hidden = torch.sin(self.frequency * layer(hidden))
-            taps = last(hidden) * decay_window(place, rates, self.shift)
-            return (taps if self.bias is None else torch.cat([taps[:1] + self.bias, taps[1:]])).T
+            place, described, rates = (self.compute_tables if self.pos_emb is None else self.read_tables)(length)
+            if torch.is_grad_enabled():
+                taps = self.draw(place, described, rates)
+                return (taps if self.bias is None else torch.cat([taps[:1] + self.bias, taps[1:]])).T
+            taps = place.new_empty(self.channels, length)
+            for start in range(0, length, LAGS):
+                part = slice(start, start + LAGS)
+                taps[:, part] = self.draw(place[part], described[part], rates).T
+            if self.bias is not None:
+                taps[:, 0] += self.bias
+            return taps
+
+    def draw(self, place: torch.Tensor, described: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
+        """Taps (lags, channels) without the skip term, from places, features and rates."""
+        *layers, last = self.linears
+        for layer in layers:
+            described = torch.sin(self.frequency * layer(described))
+        return last(described) * decay_window(place, rates, self.shift)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import ConfigurationError, ModelError
+from .fast_mixing import Spectra, mix
 from .filters import ImplicitFilter
 from .gates import Product
 from .long_convolution import long_convolution
@@ -81,11 +82,24 @@ class HyenaOperator(nn.Module):
             )
         self.gates = nn.ModuleList(Product() for _ in range(order))
         self.dropout = nn.Dropout(dropout)
+        self.explaining, self.spectra = False, Spectra()
         self.out_proj = nn.Linear(d_model, d_model)
         self.out_proj.writes_residual = True  # starts smaller the deeper the model is
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Mix (batch, length, d_model) hidden states; `mask` (batch, length) is False at padding."""
+        self.check_length(hidden.shape[1])
+        if torch.is_grad_enabled() or self.training or self.explaining:
+            return self.spelt_out(hidden, mask)
+        return mix(self, hidden, mask, self.spectra)
+
+    def check_length(self, length: int) -> None:
+        """Refuse what is longer than the filters."""
+        if length > self.l_max:
+            raise ModelError(f"The input has {length:,} tokens; this operator reaches {self.l_max:,}.")
+
+    def spelt_out(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """The same, step by step: every product a module that is called once."""
         *gates, value = self.streams(hidden, mask)
         taps, first_lag = self.taps(hidden.shape[1])
         for rank, filters in enumerate(taps):
@@ -95,8 +109,7 @@ class HyenaOperator(nn.Module):
 
     def streams(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """Gates x_0 … x_{N-1} and the value, each (batch, d_model, length), zero at padding."""
-        if hidden.shape[1] > self.l_max:
-            raise ModelError(f"The input has {hidden.shape[1]:,} tokens; this operator reaches {self.l_max:,}.")
+        self.check_length(hidden.shape[1])
         keep = 1 if mask is None else mask[:, None, :].to(hidden.dtype)
         projected = self.in_proj(hidden).transpose(1, 2) * keep
         mixed = short_convolution(projected, self.short_taps, self.short_first_lag) + self.short_filter.bias[:, None]

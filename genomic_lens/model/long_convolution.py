@@ -9,7 +9,7 @@ import torch
 from scipy.fft import next_fast_len
 
 # %% auto #0
-__all__ = ['filter_spectrum', 'long_convolution', 'transposed_filter']
+__all__ = ['filter_spectrum', 'transform_size', 'long_convolution', 'transposed_filter']
 
 # %% ../../nbs/model/00_long_convolution.ipynb #9ff7d0bf
 def filter_spectrum(taps: torch.Tensor, size: int, first_lag: int = 0) -> torch.Tensor:
@@ -37,6 +37,26 @@ def filter_spectrum(taps: torch.Tensor, size: int, first_lag: int = 0) -> torch.
     return torch.fft.rfft(circle.roll(first_lag, dims=-1))
 
 # %% ../../nbs/model/00_long_convolution.ipynb #a7212e86
+def transform_size(length: int, taps: int, first_lag: int = 0) -> int:
+    """Length of a transform on which a filter does not meet itself, even, and with small prime factors alone.
+
+    Parameters
+    ----------
+    length, taps : int
+        Of the signal and of the filter.
+    first_lag : int
+        Lag of the first tap.
+
+    Examples
+    --------
+    >>> transform_size(32_769, 32_769)
+    65610
+    """
+    reach = max(-first_lag, first_lag + taps - 1)
+    least = max(length + reach, taps)
+    return 2 * next_fast_len(-(-least // 2), real=True)
+
+# %% ../../nbs/model/00_long_convolution.ipynb #00c865c1
 def long_convolution(signal: torch.Tensor, taps: torch.Tensor, first_lag: int = 0) -> torch.Tensor:
     """Convolve along the last axis, at least in fp32 inside, and return the signal's type.
 
@@ -61,8 +81,7 @@ def long_convolution(signal: torch.Tensor, taps: torch.Tensor, first_lag: int = 
     """
     length = signal.shape[-1]
     inner = torch.promote_types(torch.promote_types(signal.dtype, taps.dtype), torch.float32)
-    reach = max(-first_lag, first_lag + taps.shape[-1] - 1)
-    size = next_fast_len(max(length + reach, taps.shape[-1]), real=True)
+    size = transform_size(length, taps.shape[-1], first_lag)
     with torch.autocast(signal.device.type, enabled=False):
         spectrum = filter_spectrum(taps.to(inner), size, first_lag)
         out = torch.fft.irfft(torch.fft.rfft(signal.to(inner), n=size) * spectrum, n=size)

@@ -54,7 +54,8 @@ def test_mask_that_is_given_takes_the_place_of_the_one_from_the_ids(build_model)
 
 def test_output_is_that_of_the_model_in_evaluation_mode(build_model):
     model = build_model(dropout=0.5)
-    expected = model(IDS).logits.detach()
+    with torch.no_grad():
+        expected = model(IDS).logits
     found = trace(model.train(), IDS)
     torch.testing.assert_close(found.output.logits, expected, rtol=0, atol=0)
     assert not found.output.logits.requires_grad
