@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "backbone": ["HyenaBackbone"],
         "blocks": ["HyenaBlock"],
         "checkpoints": ["read_weights"],
+        "decoding": ["extend", "generate"],
         "filters": ["ImplicitFilter"],
         "gates": ["explain"],
         "heads": ["RegressionHead", "SequenceClassificationHead", "pool"],

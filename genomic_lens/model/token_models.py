@@ -102,9 +102,7 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
             The ids themselves: a label is compared with the score of the position before it. -100 and padding: none.
         """
         states = self.backbone(input_ids, attention_mask, inputs_embeds, output_hidden_states)
-        logits = self.lm_head(states.last_hidden_state)
-        logits[..., self.config.vocab_size :] = torch.finfo(logits.dtype).min
-        loss = None
+        logits, loss = self.scores(states.last_hidden_state), None
         if labels is not None:
             check_labels(labels, self.config.vocab_size)
             mask = self.backbone.padding_mask(input_ids, attention_mask)
@@ -112,6 +110,18 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
             scores = logits[:, :-1, : self.config.vocab_size]
             loss = token_loss(scores, known[:, 1:], self.config.label_smoothing)
         return CausalLMOutput(loss=loss, logits=logits, hidden_states=states.hidden_states)
+
+    def scores(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Scores of all rows of the table from (batch, length, d_model) states; rows that pad it have none."""
+        logits = self.lm_head(hidden)
+        logits[..., self.config.vocab_size :] = torch.finfo(logits.dtype).min
+        return logits
+
+    def generate(self, input_ids: torch.Tensor, max_new_tokens: int, **options) -> torch.Tensor:
+        """Continue sequences, base by base; see `genomic_lens.model.decoding.generate`."""
+        from genomic_lens.model.decoding import generate
+
+        return generate(self, input_ids, max_new_tokens, **options)
 
 # %% ../../nbs/model/42_token_models.ipynb #b3b92ace
 class HyenaGLTForTokenClassification(GenomicPreTrainedModel):
