@@ -39,13 +39,7 @@ class MLP(nn.Module):
         self.fc2.writes_residual = True  # starts smaller the deeper the model is
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        if torch.is_grad_enabled() or hidden.shape[1] <= STRETCH:
-            return self.fc2(self.activation(self.fc1(hidden)))
-        out = torch.empty_like(hidden)  # in stretches that stay in the cache
-        for start in range(0, hidden.shape[1], STRETCH):
-            part = slice(start, start + STRETCH)
-            out[:, part] = self.fc2(self.activation(self.fc1(hidden[:, part])))
-        return out
+        return self.fc2(self.activation(self.fc1(hidden)))
 
 # %% ../../nbs/model/25_blocks.ipynb #9b7da9b6
 def hyena_mixer(config: HyenaGLTConfig) -> HyenaOperator:
@@ -95,5 +89,14 @@ class HyenaBlock(nn.Module):
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Update (batch, length, d_model) hidden states; `mask` is False at padding."""
+        if not torch.is_grad_enabled() and not self.training and not self.norm1.explaining:
+            return self.in_stretches(hidden, mask)
         hidden = hidden + self.dropout1(self.mixer(self.norm1(hidden), mask))
         return hidden + self.dropout2(self.mlp(self.norm2(hidden)))
+
+    def in_stretches(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """The same without gradients, written over the mixer's result a stretch at a time."""
+        hidden = self.mixer(self.norm1(hidden), mask).add_(hidden)
+        for part in hidden.split(STRETCH, dim=1):
+            part += self.mlp(self.norm2(part))
+        return hidden

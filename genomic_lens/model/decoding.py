@@ -5,6 +5,7 @@
 # %% ../../nbs/model/45_decoding.ipynb #bd160dbc
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -150,7 +151,7 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     start, stop = memory.length, memory.length + input_ids.shape[1]
     if stop > memory.capacity:
         raise ModelError(f"{stop:,} positions came, and there is room for {memory.capacity:,}.")
-    with evaluating(model):
+    with evaluating(model) if model.training else nullcontext():
         hidden = model.get_input_embeddings()(input_ids)
         for block, layer in zip(model.backbone.layers, memory.layers, strict=True):
             hidden = block_onwards(block, hidden, layer, start)

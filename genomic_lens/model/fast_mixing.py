@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from genomic_lens.model.hyena import HyenaOperator
 
 # %% auto #0
-__all__ = ['STRETCH', 'GROUP', 'REMEMBERED', 'Spectra', 'state_of', 'stretch_streams', 'mix', 'convolve_group']
+__all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'Spectra', 'state_of', 'stretch_streams', 'mix', 'convolve_group']
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #407d72ca
 STRETCH = 1024  # positions at a time
 GROUP = 2**18  # numbers in the channels that are transformed at a time, at least eight channels
+ODD = 24  # positions more than asked for: rows a power of two apart would fight for the same places in the cache
 REMEMBERED = 2**28  # bytes of spectra that an operator keeps
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #b842dcf2
@@ -104,8 +105,8 @@ def mix(operator: HyenaOperator, hidden: torch.Tensor, mask: torch.Tensor | None
     (batch, length, d_model) tensor
     """
     batch, length, width = hidden.shape
-    value = hidden.new_empty(batch, width, length)
-    gates = hidden.new_empty(operator.order - 2, batch, width, length)
+    value = hidden.new_empty(batch, width, length + ODD)[..., :length]
+    gates = hidden.new_empty(operator.order - 2, batch, width, length + ODD)[..., :length]
     out = torch.empty_like(hidden)
     stretches = [(start, min(start + STRETCH, length)) for start in range(0, length, STRETCH)]
     for start, stop in stretches:
