@@ -69,7 +69,8 @@ class HyenaBackbone(nn.Module):
         mask = self.padding_mask(input_ids, attention_mask)
         states = []
         for layer in self.layers:
-            states.append(hidden)
+            if output_hidden_states:
+                states.append(hidden)
             if self.gradient_checkpointing and self.training:
                 hidden = self._gradient_checkpointing_func(layer.__call__, hidden, mask)
             else:
