@@ -17,11 +17,10 @@ from .blocks import HyenaBlock
 from .gates import evaluating
 from .hyena import HyenaOperator
 from .long_convolution import long_convolution
-from .operators import short_convolution
 from .pretrained import check_ids
 
 # %% auto #0
-__all__ = ['LayerMemory', 'Memory', 'empty_memory', 'filtered', 'mix_onwards', 'block_onwards', 'extend', 'generate']
+__all__ = ['TERMS', 'LayerMemory', 'Memory', 'empty_memory', 'filtered', 'mix_onwards', 'block_onwards', 'extend', 'generate']
 
 # %% ../../nbs/model/45_decoding.ipynb #1eea4901
 @dataclass
@@ -87,11 +86,15 @@ def empty_memory(model: nn.Module, batch: int, capacity: int) -> Memory:
     return Memory(layers, 0, capacity)
 
 # %% ../../nbs/model/45_decoding.ipynb #1bcfc3f0
+TERMS = 4096  # of a scalar product at a time: they stay in the cache
+
+
 def filtered(memory: LayerMemory, rank: int, start: int, stop: int) -> torch.Tensor:
     """What a long filter makes of its history at positions start … stop - 1: (batch, width, positions)."""
     history, turned = memory.history[rank, ..., :stop], memory.taps[rank, :, memory.taps.shape[-1] - stop :]
     if stop - start == 1:
-        return torch.einsum("bds,ds->bd", history.to(turned.dtype), turned)[..., None].to(history.dtype)
+        parts = zip(history.split(TERMS, -1), turned.split(TERMS, -1), strict=True)
+        return sum((past * taps).sum(-1, keepdim=True) for past, taps in parts).to(history.dtype)
     return long_convolution(history, turned.flip(-1))[..., start:]
 
 
@@ -100,7 +103,8 @@ def mix_onwards(operator: HyenaOperator, hidden: torch.Tensor, memory: LayerMemo
     stop = start + hidden.shape[1]
     projected = torch.cat([memory.recent, operator.in_proj(hidden).transpose(1, 2)], dim=-1)
     kept = memory.recent.shape[-1]
-    mixed = short_convolution(projected, operator.short_taps)[..., kept:] + operator.short_filter.bias[:, None]
+    windows = projected.unfold(-1, kept + 1, 1)  # the short filter's last tap is for the newest position
+    mixed = (windows * operator.short_filter.weight).sum(-1) + operator.short_filter.bias[:, None]
     memory.recent = projected[..., projected.shape[-1] - kept :]
     *gates, value = mixed.to(hidden.dtype).chunk(operator.order + 1, dim=1)
     for rank in range(operator.order - 1):

@@ -15,7 +15,6 @@ from .long_convolution import filter_spectrum, transform_size
 
 if TYPE_CHECKING:
     from genomic_lens.model.filters import ImplicitFilter
-    from genomic_lens.model.hyena import HyenaOperator
 
 # %% auto #0
 __all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'Spectra', 'state_of', 'stretch_streams', 'mix', 'convolve_group']
@@ -33,7 +32,7 @@ class Spectra:
     def __init__(self):
         self.key, self.groups = None, {}
 
-    def of(self, operator: HyenaOperator, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    def of(self, operator: nn.Module, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """Channels, and the spectra of their filters (order - 1, channels, frequencies), for inputs of a length."""
         key = length, *state_of(operator.filter_fn), *(state_of(operator.filter_fn_ahead) if operator.two_sided else ())
         if key != self.key:
@@ -65,7 +64,7 @@ def state_of(filters: ImplicitFilter) -> tuple:
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #bf3398ce
 def stretch_streams(
-    operator: HyenaOperator, hidden: torch.Tensor, mask: torch.Tensor | None, start: int, stop: int
+    operator: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None, start: int, stop: int
 ) -> tuple[torch.Tensor, ...]:
     """Gates x_0 … x_{N-1} and the value at positions start … stop - 1, each (batch, positions, d_model).
 
@@ -88,12 +87,13 @@ def stretch_streams(
     return mixed.chunk(operator.order + 1, dim=-1)
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #6fa0b6a4
-def mix(operator: HyenaOperator, hidden: torch.Tensor, mask: torch.Tensor | None, spectra: Spectra) -> torch.Tensor:
+def mix(operator: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None, spectra: Spectra) -> torch.Tensor:
     """What `HyenaOperator` makes of (batch, length, d_model) hidden states, without gradients.
 
     Parameters
     ----------
     operator : HyenaOperator
+        It gives projections, short taps, long filters and their limits.
     hidden : (batch, length, d_model) tensor
     mask : (batch, length) bool tensor or None
         False at padding.
