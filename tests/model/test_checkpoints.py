@@ -148,7 +148,7 @@ def test_pickle_that_holds_programs_is_opened_with_consent_alone(model, tmp_path
     assert "ran" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", pickle.dumps({})])
+@pytest.mark.parametrize("content", [b"", b"no weights", pickle.dumps({}, protocol=2)])
 @pytest.mark.parametrize("name", ["model.safetensors", "weights.ckpt"])
 def test_broken_file_is_refused_in_a_sentence(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
