@@ -171,9 +171,17 @@ class HyenaGLTConfig(PretrainedConfig):
         check_names(kwargs, own | set(self.attribute_map) | _HOST_NAMES)
         check_aliases(self, kwargs)
         super().__post_init__(**kwargs)
-        self.d_inner = self.mlp_ratio * self.d_model if self.d_inner is None else self.d_inner
-        self.embed_dropout = self.dropout if self.embed_dropout is None else self.embed_dropout
         check_values(self)
+
+    @property
+    def mlp_width(self) -> int:
+        """Width of the MLP."""
+        return self.mlp_ratio * self.d_model if self.d_inner is None else self.d_inner
+
+    @property
+    def embedding_dropout(self) -> float:
+        """Probability after the embedding."""
+        return self.dropout if self.embed_dropout is None else self.embed_dropout
 
     @property
     def embedding_rows(self) -> int:
@@ -225,7 +233,7 @@ def check_values(config: HyenaGLTConfig) -> None:
     at_least = {
         "vocab_size": 1, "d_model": 1, "n_layers": 1, "sequence_length": 1, "hyena_order": 2, "conv_kernel_size": 1,
         "filter_order": 1, "filter_features": 3, "filter_depth": 0, "mlp_ratio": 1, "num_labels": 1, "batch_size": 1,
-        "num_epochs": 1, "d_inner": 1, "pad_vocab_size_multiple": 1, "save_steps": 0, "eval_steps": 0,
+        "num_epochs": 1, "mlp_width": 1, "pad_vocab_size_multiple": 1, "save_steps": 0, "eval_steps": 0,
         "logging_steps": 1,
     }  # fmt: skip
     for name, low in at_least.items():
@@ -235,7 +243,7 @@ def check_values(config: HyenaGLTConfig) -> None:
     for name in ("conv_kernel_size", "filter_features"):
         if getattr(config, name) % 2 == 0:
             raise ConfigurationError(f"{name} is {getattr(config, name)}; expected an odd number.")
-    for name in ("dropout", "embed_dropout", "warmup_fraction", "label_smoothing"):
+    for name in ("dropout", "embedding_dropout", "warmup_fraction", "label_smoothing"):
         value = getattr(config, name)
         if not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise ConfigurationError(f"{name} is {value!r}; expected a number from 0 to below 1.")

@@ -40,7 +40,7 @@ def test_name_that_resembles_nothing_gets_the_list_of_names():
         ("vocab_size", 0, 1), ("d_model", 0, 1), ("d_model", 64.0, 64), ("n_layers", 0, 1), ("sequence_length", 0, 1),
         ("hyena_order", 1, 2), ("conv_kernel_size", 0, 1), ("conv_kernel_size", 4, 5), ("filter_order", 0, 1),
         ("filter_features", 1, 3), ("filter_features", 4, 5), ("filter_depth", -1, 0), ("mlp_ratio", 0, 1),
-        ("d_inner", 0, 1), ("pad_vocab_size_multiple", 0, 8), ("embed_dropout", 1.0, 0.0),
+        ("pad_vocab_size_multiple", 0, 8),
         ("num_classes", 0, 1), ("batch_size", 0, 1), ("num_epochs", 0, 1), ("save_steps", -1, 0), ("eval_steps", -1, 0),
         ("logging_steps", 0, 1), ("dropout", -0.1, 0.0), ("dropout", 1.0, 0.99), ("dropout", float("nan"), 0),
         ("dropout", "0.1", 0.1), ("dropout", None, 0.1), ("warmup_fraction", 1.0, 0.5), ("label_smoothing", -0.1, 0.5),
@@ -108,10 +108,23 @@ def test_two_names_of_one_value_that_agree_are_taken():
 
 
 def test_widths_follow_the_width_of_the_model_unless_they_are_given():
-    assert HyenaGLTConfig(d_model=24, mlp_ratio=3).d_inner == 72
-    assert HyenaGLTConfig(d_model=24, d_inner=100).d_inner == 100
-    assert HyenaGLTConfig(dropout=0.3).embed_dropout == 0.3
-    assert HyenaGLTConfig(dropout=0.3, embed_dropout=0.0).embed_dropout == 0.0
+    assert HyenaGLTConfig(d_model=24, mlp_ratio=3).mlp_width == 72
+    assert HyenaGLTConfig(d_model=24, d_inner=100).mlp_width == 100
+    assert HyenaGLTConfig(dropout=0.3).embedding_dropout == 0.3
+    assert HyenaGLTConfig(dropout=0.3, embed_dropout=0.0).embedding_dropout == 0.0
+
+
+def test_a_copy_with_another_width_has_the_mlp_that_belongs_to_it():
+    known = HyenaGLTConfig(d_model=24).to_dict() | {"d_model": 48}
+    assert HyenaGLTConfig(**{name: known[name] for name in HyenaGLTConfig.__annotations__}).mlp_width == 192
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "shown"), [("d_inner", 0, "mlp_width"), ("embed_dropout", 1.0, "embedding_dropout")]
+)
+def test_what_stands_for_a_default_is_checked_too(name, wrong, shown):
+    with pytest.raises(ConfigurationError, match=f"{shown} is {wrong}"):
+        HyenaGLTConfig(**{name: wrong})
 
 
 @pytest.mark.parametrize(("vocabulary", "multiple", "rows"), [(12, 8, 16), (16, 8, 16), (12, 1, 12)])

@@ -89,7 +89,7 @@ class LensDashboard(widgets.VBox):
         self.afterwards, self.ahead = Afterwards(), [partial(self.attention.prepare, step) for step in (1, -1)]
         link(self)
         self.show()
-        self.afterwards(self.filters.draw, *self.ahead)
+        self.afterwards(self.filters.draw, self.point, *self.ahead)
 
     def _header(self) -> widgets.HBox:
         save = widgets.Button(description="export", tooltip="Write one HTML page that needs no kernel")
@@ -202,7 +202,8 @@ def link(dashboard: LensDashboard) -> None:
 
     def turned(_: Any) -> None:
         attention.show_map()
-        dashboard.afterwards(attention.show, dashboard.show_filters, dashboard.point, *dashboard.ahead)
+        follow = attention.show, dashboard.show_filters, dashboard.filters.draw, dashboard.point
+        dashboard.afterwards(*follow, *dashboard.ahead)
 
     for choice in (attention.layer, attention.path):
         choice.observe(turned, "value")

@@ -41,7 +41,7 @@ class HyenaBackbone(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = nn.ModuleDict({"word_embeddings": nn.Embedding(config.embedding_rows, config.d_model)})
-        self.dropout = nn.Dropout(config.embed_dropout)
+        self.dropout = nn.Dropout(config.embedding_dropout)
         self.layers = nn.ModuleList(HyenaBlock(config) for _ in range(config.n_layers))
         self.ln_f = LayerNorm(config.d_model, config.layer_norm_eps)
         self.gradient_checkpointing = False

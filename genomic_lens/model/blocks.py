@@ -84,7 +84,7 @@ class HyenaBlock(nn.Module):
         self.norm1 = LayerNorm(config.d_model, config.layer_norm_eps)
         self.mixer = hyena_mixer(config) if mixer is None else mixer
         self.norm2 = LayerNorm(config.d_model, config.layer_norm_eps)
-        self.mlp = MLP(config.d_model, config.d_inner)
+        self.mlp = MLP(config.d_model, config.mlp_width)
         self.dropout1, self.dropout2 = nn.Dropout(config.dropout), nn.Dropout(config.dropout)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -95,8 +95,8 @@ class HyenaBlock(nn.Module):
         return hidden + self.dropout2(self.mlp(self.norm2(hidden)))
 
     def in_stretches(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """The same without gradients, written over the mixer's result a stretch at a time."""
-        hidden = self.mixer(self.norm1(hidden), mask).add_(hidden)
+        """The same without gradients, the MLP a stretch at a time and in place."""
+        hidden = hidden + self.mixer(self.norm1(hidden), mask)
         for part in hidden.split(STRETCH, dim=1):
             part += self.mlp(self.norm2(part))
         return hidden

@@ -19,7 +19,7 @@ from torch import nn
 from ..errors import ModelError
 
 # %% auto #0
-__all__ = ['Weights', 'PICKLES', 'TABLES', 'HEADS', 'weight_files', 'read_weights', 'read_pickle', 'canonical_names',
+__all__ = ['Weights', 'PICKLES', 'TABLES', 'HEADS', 'weight_files', 'read_json', 'read_weights', 'read_pickle', 'canonical_names',
            'one_frequency', 'infer_shape', 'fill', 'of_backbone']
 
 # %% ../../nbs/model/55_checkpoints.ipynb #3eca9010
@@ -41,11 +41,30 @@ def weight_files(path: str | Path) -> list[Path]:
         return [path]
     index = path / "model.safetensors.index.json"
     if index.exists():
-        return [path / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+        return [path / name for name in sorted(set(read_json(index).get("weight_map", {}).values()))]
     for name in ("model.safetensors", *PICKLES):
         if (path / name).exists():
             return [path / name]
     raise ModelError(f"{path} holds no weights; expected model.safetensors, {' or '.join(PICKLES)} in it.")
+
+# %% ../../nbs/model/55_checkpoints.ipynb #dcbfc8b0
+def read_json(file: Path) -> dict:
+    """What a small file of a checkpoint says; nothing if it is not there.
+
+    Raises
+    ------
+    ModelError
+        If it is no JSON object.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read ({error}); fetch it again.") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{file} holds a {type(content).__name__}; expected names and values.")
+    return content
 
 # %% ../../nbs/model/55_checkpoints.ipynb #d9751b8a
 def read_weights(path: str | Path, trust_pickle: bool = False) -> Weights:

@@ -129,7 +129,8 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     input_ids : (batch, positions) int tensor
         What comes after the past; no padding.
     memory : Memory or None
-        The past, which is led on in place; None: there is none. `Memory.fork` keeps one for several continuations.
+        The past, which is led on in place; `Memory.fork` keeps one for several continuations. None: there is none, and
+        room for all that the model reads; `empty_memory` makes a smaller one.
 
     Returns
     -------
@@ -139,7 +140,8 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     Raises
     ------
     ModelError
-        For a two-sided model, ids out of range, or more positions than there is room for.
+        For a two-sided model, ids out of range, padding, another number of sequences than the past has, or more
+        positions than there is room for.
 
     References
     ----------
@@ -153,6 +155,10 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     check_ids(input_ids, model.config)
     memory = memory or empty_memory(model, len(input_ids), model.config.sequence_length)
     start, stop = memory.length, memory.length + input_ids.shape[1]
+    if len(input_ids) != memory.layers[0].recent.shape[0]:
+        raise ModelError(f"{len(input_ids)} sequences came; the past is of {memory.layers[0].recent.shape[0]}.")
+    if (input_ids == model.config.pad_token_id).any():
+        raise ModelError("Padding came; sequences of one length are led on together, others one by one.")
     if stop > memory.capacity:
         raise ModelError(f"{stop:,} positions came, and there is room for {memory.capacity:,}.")
     with evaluating(model) if model.training else nullcontext():

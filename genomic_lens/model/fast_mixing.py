@@ -39,7 +39,7 @@ class Spectra:
             self.key, self.groups = key, {}
         size = max(8, GROUP // length)
         groups = range(0, operator.d_model, size)
-        if not self.groups:
+        if len(self.groups) < len(groups):  # none, or too long to keep, or interrupted
             taps, first_lag = operator.taps(length)
             circle = transform_size(length, taps.shape[-1], first_lag)
         for start in groups:
@@ -51,8 +51,8 @@ class Spectra:
                     self.groups[start] = spectrum
             yield channels, spectrum
 
-    def __deepcopy__(self, memo: dict) -> Spectra:
-        return Spectra()  # a copy has weights of its own
+    def __reduce__(self) -> tuple:
+        return Spectra, ()  # copies and pickles compute their own
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #df2e4bf1
 def state_of(filters: ImplicitFilter) -> tuple:
@@ -60,7 +60,7 @@ def state_of(filters: ImplicitFilter) -> tuple:
     flat = (parameter.detach().flatten().view(torch.uint8) for parameter in filters.parameters())
     numbers = torch.cat(list(flat)).cpu().numpy().tobytes()
     tables = ((table.data_ptr(), 0 if table.is_inference() else table._version) for table in filters.buffers())
-    return filters.shift, hash(numbers), *tables
+    return filters.frequency.device, filters.shift, hash(numbers), *tables
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #bf3398ce
 def stretch_streams(

@@ -5,7 +5,6 @@
 # %% ../../nbs/model/60_hyena_dna.ipynb #9e3280f7
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from transformers.utils import logging
 from ..config import ALIASES, HyenaGLTConfig
 from ..data.hf_tokenizer import HFDNATokenizer
 from ..errors import ModelError
-from .checkpoints import Weights, canonical_names, fill, infer_shape, read_weights
+from .checkpoints import Weights, canonical_names, fill, infer_shape, read_json, read_weights
 from .filters import ImplicitFilter
 from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
 from .pretrained import GenomicPreTrainedModel
@@ -77,8 +76,7 @@ READ = ("embed_dropout", "hyena_dropout", "layer_norm_epsilon", "initializer_ran
 
 def is_own(folder: Path) -> bool:
     """Whether a folder was written by `save_pretrained` of these models, and not by the published code."""
-    file = folder / "config.json"
-    return file.exists() and "filter_tables" in json.loads(file.read_text())
+    return "filter_tables" in read_json(folder / "config.json")
 
 
 def published_config(weights: Weights, folder: Path, **changes: Any) -> HyenaDNAConfig:
@@ -90,7 +88,7 @@ def published_config(weights: Weights, folder: Path, **changes: Any) -> HyenaDNA
         If nothing tells how long the model's input may be.
     """
     file = folder / "config.json"
-    written = json.loads(file.read_text()) if file.is_file() else {}
+    written = read_json(file)
     known = {name: written[name] for name in READ if name in written} | infer_shape(weights)
     if "max_seq_len" in written:
         known.setdefault("sequence_length", written["max_seq_len"] + 2)

@@ -82,7 +82,7 @@ def recording(modules: dict[int, nn.Module]):
 
     def keeper(layer: int):
         def keep(module, inputs, output):
-            kept[layer] = (module, inputs[0].detach(), output.detach().clone())  # a block may write over it
+            kept[layer] = (module, inputs[0].detach(), output.detach())
 
         return keep
 

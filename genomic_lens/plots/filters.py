@@ -22,8 +22,8 @@ from .words import describe
 from ..records import FilterBank
 
 # %% auto #0
-__all__ = ['MOST_CHANNELS', 'MOST_POINTS', 'chosen_channels', 'thin', 'reach_colours', 'headline', 'notes', 'plot_filters',
-           'filter_traces', 'reach_bars', 'draw_filters']
+__all__ = ['MOST_CHANNELS', 'MOST_POINTS', 'chosen_channels', 'thin', 'reach_colours', 'headline', 'notes', 'rhythm_scale',
+           'plot_filters', 'filter_traces', 'reach_bars', 'draw_filters']
 
 # %% ../../nbs/plots/50_filters.ipynb #f618ea30
 MOST_CHANNELS = 6
@@ -133,6 +133,11 @@ def notes(bank: FilterBank, drawn: list[int], automatic: bool) -> list[str]:
         f"thinned to the extremes of {MOST_POINTS // 2:,} bins" if bank.impulse.shape[1] > MOST_POINTS else "",
     ]
 
+# %% ../../nbs/plots/50_filters.ipynb #dd4d1fec
+def rhythm_scale(bank: FilterBank) -> str:
+    """The scale of frequencies: long filters hear slow rhythms, which would lie on each other."""
+    return "log" if bank.impulse.shape[1] > MOST_POINTS else "linear"
+
 # %% ../../nbs/plots/50_filters.ipynb #c69edc71
 def plot_filters(bank: FilterBank, channels: Sequence[int] | None = None) -> go.Figure:
     """Impulse responses, spectra and reaches as plotly subplots.
@@ -171,9 +176,8 @@ def plot_filters(bank: FilterBank, channels: Sequence[int] | None = None) -> go.
     places = [(1, 1), (2, 1)] * len(drawn) + [(2, 2)]
     for trace, (row, col) in zip(filter_traces(bank, drawn), places, strict=True):
         figure.add_trace(trace, row, col)
-    far = bank.impulse.shape[1] > MOST_POINTS  # long filters hear slow rhythms, which lie close together
     figure.update_xaxes(title="lag (bases back)", tickformat=",d", row=1, col=1)
-    figure.update_xaxes(title="frequency (cycles per base)", type="log" if far else "linear", row=2, col=1)
+    figure.update_xaxes(title="frequency (cycles per base)", type=rhythm_scale(bank), row=2, col=1)
     figure.update_xaxes(title="reach (bases)", tickformat=",d", row=2, col=2)
     for row, col, words in ((1, 1, "response"), (2, 1, "magnitude"), (2, 2, "channels")):
         figure.update_yaxes(title=words, row=row, col=col)
@@ -272,6 +276,7 @@ def draw_filters(
         spectrum.plot(*thin(bank.frequencies, bank.spectrum[channel]), color=colour, linewidth=1)
     sns.histplot(x=bank.reach, ax=reach, color=token("accent"), edgecolor=token("background"), alpha=1)
     reach.axvline(np.median(bank.reach), color=token("text"), linewidth=1, linestyle="--")
+    spectrum.set_xscale(rhythm_scale(bank))
     in_bases(impulse.xaxis)
     in_bases(reach.xaxis)
     in_bases(reach.yaxis)

@@ -97,6 +97,20 @@ def test_what_is_done_afterwards_waits_and_gives_way_to_what_is_newer():
     assert done == ["one", "two"]
 
 
+def test_the_filters_come_also_if_the_slider_moves_before_they_are_drawn(model, tokenizer):
+    async def move_at_once():
+        dashboard = LensDashboard(model, tokenizer, SEQUENCE)
+        assert dashboard.filters.figure is None
+        dashboard.attention.layer.value = 1
+        while not dashboard.afterwards._task.done():
+            await asyncio.sleep(0.05)
+        return dashboard
+
+    dashboard = asyncio.run(move_at_once())
+    assert dashboard.filters.figure is not None
+    assert dashboard.filters.layer == 1
+
+
 def test_filters_drawn_late_are_those_of_the_layer_shown_by_then(model, tokenizer):
     view = FilterView(LensSession(model, tokenizer, SEQUENCE))
     view.show(1)

@@ -156,6 +156,15 @@ def test_broken_file_is_refused_in_a_sentence(tmp_path, name, content):
         HyenaDNAModel.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["{", "[1]"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json"])
+def test_broken_description_is_refused_in_a_sentence(model, tmp_path, name, content):
+    torch.save(model.state_dict(), tmp_path / "weights.ckpt")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=f"{name} (cannot be read|holds a list)"):
+        HyenaDNAModel.from_pretrained(tmp_path)
+
+
 def test_folder_without_weights_says_what_is_expected(tmp_path):
     with pytest.raises(ModelError, match=r"holds no weights; expected model.safetensors, weights.ckpt"):
         HyenaDNAModel.from_pretrained(tmp_path)

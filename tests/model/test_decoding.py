@@ -89,6 +89,10 @@ def test_what_cannot_be_led_on_is_refused(build, build_model, ids):
     _, past = extend(model, torch.cat([ids, ids], 1)[:, :79])
     with pytest.raises(ModelError, match="81 positions came, and there is room for 80"):
         extend(model, ids[:, :2], past)
+    with pytest.raises(ModelError, match="1 sequences came; the past is of 2"):
+        extend(model, ids[:1, :1], past)
+    with pytest.raises(ModelError, match="Padding came"):
+        extend(model, torch.tensor([[7, 4]]))
     with pytest.raises(ModelError, match="input has 90 tokens; this operator reaches 80"):
         generate(model, ids, 50)
     with pytest.raises(ModelError, match="Ids from 7 to 99"):

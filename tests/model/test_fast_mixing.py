@@ -110,6 +110,24 @@ def test_long_spectra_are_not_kept_and_copies_keep_their_own(build, monkeypatch)
     assert not other.spectra.groups
 
 
+def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monkeypatch):
+    operator, hidden = build(), torch.randn(1, 30, 20, dtype=torch.float64)
+    monkeypatch.setattr(fast_mixing, "GROUP", 1)
+    first = next(operator.spectra.of(operator, 30))
+    assert first[0] == slice(0, 8)
+    assert len(operator.spectra.groups) == 1
+    with torch.no_grad():
+        torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-12)
+    assert len(operator.spectra.groups) == 3
+
+
+def test_spectra_belong_to_a_device(build):
+    filters = build().filter_fn
+    here = fast_mixing.state_of(filters)
+    assert filters.frequency.device in here
+    assert fast_mixing.state_of(filters) == here
+
+
 def test_the_plain_way_runs_where_gradients_or_modules_are_asked_for(build):
     operator, hidden, seen = build(), torch.randn(1, 30, 20, dtype=torch.float64), []
     operator.gates[0].register_forward_hook(lambda *_: seen.append(1))

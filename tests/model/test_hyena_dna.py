@@ -74,7 +74,7 @@ def test_every_kind_is_bit_identical_after_reload(kind, tmp_path):
 def test_public_names_of_the_configuration_are_understood():
     config = HyenaDNAConfig(n_layer=3, emb_dim=7, num_inner_mlps=1, activation_freq=5.0, layer_norm_epsilon=1e-6)
     assert (config.n_layers, config.filter_features, config.filter_depth) == (3, 7, 1)
-    assert (config.filter_frequency, config.layer_norm_eps, config.d_inner) == (5.0, 1e-6, 512)
+    assert (config.filter_frequency, config.layer_norm_eps, config.mlp_width) == (5.0, 1e-6, 512)
     with pytest.raises(ConfigurationError, match="Unknown configuration name 'n_layr'"):
         HyenaDNAConfig(n_layr=3)
 
