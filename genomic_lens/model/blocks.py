@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from ..config import HyenaGLTConfig
-from .fast_mixing import STRETCH
 from .gates import LayerNorm
 from .hyena import HyenaOperator
 
@@ -89,14 +88,12 @@ class HyenaBlock(nn.Module):
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Update (batch, length, d_model) hidden states; `mask` is False at padding."""
-        if not torch.is_grad_enabled() and not self.training and not self.norm1.explaining:
-            return self.in_stretches(hidden, mask)
-        hidden = hidden + self.dropout1(self.mixer(self.norm1(hidden), mask))
-        return hidden + self.dropout2(self.mlp(self.norm2(hidden)))
+        heard = self.mixer._forward_hooks or self.mixer._forward_pre_hooks
+        if isinstance(self.mixer, HyenaOperator) and not heard:
+            return self.mixer(hidden, mask, before=self.norm1, after=self.finish)
+        return self.finish(hidden, self.mixer(self.norm1(hidden), mask))
 
-    def in_stretches(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """The same without gradients, the MLP a stretch at a time and in place."""
-        hidden = hidden + self.mixer(self.norm1(hidden), mask)
-        for part in hidden.split(STRETCH, dim=1):
-            part += self.mlp(self.norm2(part))
-        return hidden
+    def finish(self, hidden: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
+        """From what came in and what the mixer made of it to the block's output, at any positions."""
+        hidden = hidden + self.dropout1(mixed)
+        return hidden + self.dropout2(self.mlp(self.norm2(hidden)))

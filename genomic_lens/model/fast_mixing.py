@@ -5,11 +5,12 @@
 # %% ../../nbs/model/18_fast_mixing.ipynb #e660ed57
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from .long_convolution import filter_spectrum, transform_size
 
@@ -17,42 +18,64 @@ if TYPE_CHECKING:
     from genomic_lens.model.filters import ImplicitFilter
 
 # %% auto #0
-__all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'Spectra', 'state_of', 'stretch_streams', 'mix', 'convolve_group']
+__all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'Spectra', 'drawn_spectra', 'state_of',
+           'ShortConvolution', 'seen_by', 'stretch_streams', 'as_it_is', 'mixed_alone', 'mix', 'convolve_group']
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #407d72ca
 STRETCH = 1024  # positions at a time
-GROUP = 2**18  # numbers in the channels that are transformed at a time, at least eight channels
+GROUP = 2**19  # numbers in the channels that are transformed at a time, at least eight channels
 ODD = 24  # positions more than asked for: rows a power of two apart would fight for the same places in the cache
 REMEMBERED = 2**28  # bytes of spectra that an operator keeps
+
+
+def stretch_size(device: torch.device) -> int:
+    """Positions at a time: what fits a CPU's cache is too little to keep a GPU busy."""
+    return STRETCH if device.type == "cpu" else 64 * STRETCH
+
+
+def channel_groups(channels: int, length: int) -> list[slice]:
+    """Which channels are transformed together.
+
+    Examples
+    --------
+    >>> channel_groups(20, 100_000)
+    [slice(0, 8, None), slice(8, 16, None), slice(16, 20, None)]
+    """
+    size = max(8, GROUP // length)
+    return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #b842dcf2
 class Spectra:
     """Fourier transforms of an operator's filters, group by group of channels."""
 
     def __init__(self):
-        self.key, self.groups = None, {}
+        self.key, self.groups = None, []
 
-    def of(self, operator: nn.Module, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Channels, and the spectra of their filters (order - 1, channels, frequencies), for inputs of a length."""
+    def of(self, operator: nn.Module, length: int) -> Iterable[tuple[slice, torch.Tensor]]:
+        """Channels, and the spectra of their filters (order - 1, channels, frequencies), for inputs of a length.
+
+        What can be remembered is computed at once, before anything else asks for memory; longer spectra one by one.
+        """
         key = length, *state_of(operator.filter_fn), *(state_of(operator.filter_fn_ahead) if operator.two_sided else ())
         if key != self.key:
-            self.key, self.groups = key, {}
-        size = max(8, GROUP // length)
-        groups = range(0, operator.d_model, size)
-        if len(self.groups) < len(groups):  # none, or too long to keep, or interrupted
-            taps, first_lag = operator.taps(length)
-            circle = transform_size(length, taps.shape[-1], first_lag)
-        for start in groups:
-            channels = slice(start, min(start + size, operator.d_model))
-            spectrum = self.groups.get(start)
-            if spectrum is None:
-                spectrum = filter_spectrum(taps[:, channels], circle, first_lag)
-                if spectrum.nbytes * len(groups) <= REMEMBERED:
-                    self.groups[start] = spectrum
-            yield channels, spectrum
+            self.key, self.groups = None, []
+            groups = drawn_spectra(operator, length)
+            if 4 * transform_size(length, length) * operator.d_model * (operator.order - 1) > REMEMBERED:
+                return groups
+            self.groups = list(groups)
+            self.key = key  # last: an interrupt leaves nothing behind
+        return self.groups
 
     def __reduce__(self) -> tuple:
         return Spectra, ()  # copies and pickles compute their own
+
+# %% ../../nbs/model/18_fast_mixing.ipynb #3de16dd3
+def drawn_spectra(operator: nn.Module, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Channels and the spectra of their filters, drawn anew."""
+    taps, first_lag = operator.taps(length)
+    circle = transform_size(length, taps.shape[-1], first_lag)
+    for channels in channel_groups(operator.d_model, length):
+        yield channels, filter_spectrum(taps[:, channels], circle, first_lag)
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #df2e4bf1
 def state_of(filters: ImplicitFilter) -> tuple:
@@ -63,64 +86,128 @@ def state_of(filters: ImplicitFilter) -> tuple:
     return filters.frequency.device, filters.shift, hash(numbers), *tables
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #bf3398ce
-def stretch_streams(
-    operator: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None, start: int, stop: int
-) -> tuple[torch.Tensor, ...]:
-    """Gates x_0 … x_{N-1} and the value at positions start … stop - 1, each (batch, positions, d_model).
+class ShortConvolution(torch.autograd.Function):
+    """Convolve (batch, positions, channels) by a few taps a channel, where all taps find an input.
 
-    The short convolution reaches a few positions over the edges; beyond the ends of the sequence there are zeros.
+    See Also
+    --------
+    genomic_lens.model.operators.short_convolution : the same, channels first, with zeros beyond the ends.
+
+    Examples
+    --------
+    >>> signal, taps = torch.tensor([[[1.0], [2.0], [5.0]]]), torch.tensor([[1.0, -1.0]])
+    >>> ShortConvolution.apply(signal, taps, torch.zeros(1)).flatten()
+    tensor([1., 3.])
     """
-    taps, first = operator.short_taps.T, operator.short_first_lag  # (taps, channels), lag `first` first
-    before, after = len(taps) - 1 + first, -first
-    low, high = max(0, start - before), min(hidden.shape[1], stop + after)
-    projected = operator.in_proj(hidden[:, low:high])
+
+    @staticmethod
+    def forward(ctx, signal: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        rows = taps.T.contiguous()  # lag by lag
+        ctx.save_for_backward(signal, rows)
+        first, *others = seen_by(signal, len(rows))
+        out = torch.addcmul(bias, first, rows[0])
+        for shifted, row in zip(others, rows[1:], strict=True):
+            out.addcmul_(shifted, row)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        signal, rows = ctx.saved_tensors
+        to_signal = grad.new_zeros(signal.shape)
+        to_taps = torch.empty_like(rows)
+        for place, shifted, row, total in zip(
+            seen_by(to_signal, len(rows)), seen_by(signal, len(rows)), rows, to_taps, strict=True
+        ):
+            place.addcmul_(grad, row)
+            torch.sum(grad * shifted, dim=(0, 1), out=total)
+        return to_signal.to(signal.dtype), to_taps.T, grad.sum((0, 1))
+
+
+def seen_by(signal: torch.Tensor, taps: int) -> list[torch.Tensor]:
+    """The part of (batch, positions, channels) that each of so many taps reads, the first lag first."""
+    stop = signal.shape[1]
+    return [signal[:, taps - 1 - tap : stop - tap] for tap in range(taps)]
+
+# %% ../../nbs/model/18_fast_mixing.ipynb #923a7468
+def stretch_streams(
+    operator: nn.Module, window: torch.Tensor, mask: torch.Tensor | None, left: int, right: int
+) -> tuple[torch.Tensor, ...]:
+    """Gates x_0 … x_{N-1} and the value of a stretch, each (batch, positions, d_model).
+
+    The window and its mask hold the stretch and up to `left` and `right` positions around it, as the short convolution
+    reaches over the edges; beyond the ends of the sequence there are zeros.
+    """
+    behind, ahead = operator.short_reach
+    projected = operator.in_proj(window)
     if mask is not None:
-        projected = projected * mask[:, low:high, None]
-    edges = (0, 0, before - (start - low), after - (high - stop))
-    projected = nn.functional.pad(projected, edges) if any(edges) else projected
-    shifted = [projected[:, place : place + stop - start] for place in range(len(taps))]
-    mixed = torch.addcmul(operator.short_filter.bias, shifted[0], taps[-1])
-    for place in range(1, len(taps)):
-        mixed.addcmul_(shifted[place], taps[len(taps) - 1 - place])
+        projected = projected * mask[..., None]
+    if (left, right) != (behind, ahead):
+        projected = nn.functional.pad(projected, (0, 0, behind - left, ahead - right))
+    mixed = ShortConvolution.apply(projected, operator.short_taps, operator.short_filter.bias)
     if mask is not None:
-        mixed *= mask[:, start:stop, None]
+        mixed = mixed * mask[:, left : left + mixed.shape[1], None]
     return mixed.chunk(operator.order + 1, dim=-1)
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #6fa0b6a4
-def mix(operator: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None, spectra: Spectra) -> torch.Tensor:
+def as_it_is(hidden: torch.Tensor) -> torch.Tensor:
+    """Nothing is done before the operator."""
+    return hidden
+
+
+def mixed_alone(hidden: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
+    """Nothing is done after the operator."""
+    return mixed
+
+
+def mix(
+    operator: nn.Module,
+    hidden: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    before: Callable[[torch.Tensor], torch.Tensor] = as_it_is,
+    after: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = mixed_alone,
+) -> torch.Tensor:
     """What `HyenaOperator` makes of (batch, length, d_model) hidden states, without gradients.
 
     Parameters
     ----------
     operator : HyenaOperator
-        It gives projections, short taps, long filters and their limits.
+        It gives projections, short taps, long filters and their limits, and remembers spectra.
     hidden : (batch, length, d_model) tensor
     mask : (batch, length) bool tensor or None
         False at padding.
-    spectra : Spectra
-        What the operator remembers.
+    before : callable
+        What is done to the hidden states of some positions before the operator reads them: a norm.
+    after : callable
+        What is made of the hidden states of some positions and of the operator's result there.
 
     Returns
     -------
     (batch, length, d_model) tensor
     """
     batch, length, width = hidden.shape
+    spectra = operator.spectra.of(operator, length)
     value = hidden.new_empty(batch, width, length + ODD)[..., :length]
     gates = hidden.new_empty(operator.order - 2, batch, width, length + ODD)[..., :length]
-    out = torch.empty_like(hidden)
-    stretches = [(start, min(start + STRETCH, length)) for start in range(0, length, STRETCH)]
+    out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
+    step = stretch_size(hidden.device)
+    stretches = [(start, min(start + step, length)) for start in range(0, length, step)]
     for start, stop in stretches:
-        first, *others, last, stream = stretch_streams(operator, hidden, mask, start, stop)
+        low, high = max(0, start - behind), min(length, stop + ahead)
+        seen = None if mask is None else mask[:, low:high]
+        first, *others, last, stream = stretch_streams(
+            operator, before(hidden[:, low:high]), seen, start - low, high - stop
+        )
         out[:, start:stop] = first
-        torch.mul(stream, last, out=stream)
-        value[..., start:stop] = stream.transpose(1, 2)
+        value[..., start:stop] = stream.mul_(last).transpose(1, 2)
         for gate, part in zip(gates, others, strict=True):
             gate[..., start:stop] = part.transpose(1, 2)
-    for channels, spectrum in spectra.of(operator, length):
+    for channels, spectrum in spectra:
         convolve_group(value[:, channels], gates[:, :, channels], spectrum)
     for start, stop in stretches:
-        gated = value[..., start:stop].transpose(1, 2) * out[:, start:stop]
-        out[:, start:stop] = operator.out_proj(gated)
+        part = out[:, start:stop]
+        part *= value[..., start:stop].transpose(1, 2)
+        part.copy_(after(hidden[:, start:stop], operator.out_proj(part)))
     return out
 
 

@@ -5,14 +5,17 @@
 # %% ../../nbs/model/20_hyena.ipynb #558c167b
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from ..errors import ConfigurationError, ModelError
-from .fast_mixing import Spectra, mix
+from .fast_mixing import Spectra, as_it_is, mix, mixed_alone
 from .filters import ImplicitFilter
 from .gates import Product
 from .long_convolution import long_convolution
+from .long_training import LONG, mix_and_learn
 from .operators import HyenaFactors, HyenaMixing, HyenaProjections, short_convolution
 
 # %% auto #0
@@ -86,12 +89,25 @@ class HyenaOperator(nn.Module):
         self.out_proj = nn.Linear(d_model, d_model)
         self.out_proj.writes_residual = True  # starts smaller the deeper the model is
 
-    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Mix (batch, length, d_model) hidden states; `mask` (batch, length) is False at padding."""
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        before: Callable = as_it_is,
+        after: Callable = mixed_alone,
+    ) -> torch.Tensor:
+        """Mix (batch, length, d_model) hidden states; `mask` (batch, length) is False at padding.
+
+        `before` and `after` are what a block does at each position around the operator, see
+        `genomic_lens.model.fast_mixing.mix`.
+        """
         self.check_length(hidden.shape[1])
-        if torch.is_grad_enabled() or self.training or self.explaining:
-            return self.spelt_out(hidden, mask)
-        return mix(self, hidden, mask, self.spectra)
+        if not self.explaining and not torch.is_grad_enabled():
+            return mix(self, hidden, mask, before, after)
+        long = hidden.device.type == "cpu" and (self.training or hidden.shape[1] > LONG)
+        if long and not self.explaining:
+            return mix_and_learn(self, hidden, mask, before, after)
+        return after(hidden, self.spelt_out(before(hidden), mask))
 
     def check_length(self, length: int) -> None:
         """Refuse what is longer than the filters."""
@@ -119,6 +135,12 @@ class HyenaOperator(nn.Module):
     def short_taps(self) -> torch.Tensor:
         """Taps of the short convolution, (channels, taps), first lag first."""
         return self.short_filter.weight[:, 0].flip(-1)
+
+    @property
+    def short_reach(self) -> tuple[int, int]:
+        """How many positions the short convolution reads before and after its own."""
+        count, ahead = self.short_filter.kernel_size[0], -self.short_first_lag
+        return count - 1 - ahead, ahead
 
     @property
     def short_first_lag(self) -> int:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genomic_lens.model import fast_mixing
-from genomic_lens.model.fast_mixing import Spectra, mix
+from genomic_lens.model.fast_mixing import drawn_spectra, mix
 from genomic_lens.model.gates import explain
 from genomic_lens.model.hyena import HyenaOperator
 from genomic_lens.model.token_models import HyenaGLTForCausalLM
@@ -28,7 +28,7 @@ def build():
 def test_both_ways_agree_at_a_length_of_several_stretches(build, order, two_sided):
     operator, hidden = build(order, two_sided), torch.randn(2, 1040, 20, dtype=torch.float64)
     with torch.no_grad():
-        plain, fast = operator.spelt_out(hidden), mix(operator, hidden, None, Spectra())
+        plain, fast = operator.spelt_out(hidden), mix(operator, hidden)
     assert plain.abs().max() > 0.1
     torch.testing.assert_close(fast, plain, rtol=0, atol=1e-10)
 
@@ -113,12 +113,17 @@ def test_long_spectra_are_not_kept_and_copies_keep_their_own(build, monkeypatch)
 def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monkeypatch):
     operator, hidden = build(), torch.randn(1, 30, 20, dtype=torch.float64)
     monkeypatch.setattr(fast_mixing, "GROUP", 1)
-    first = next(operator.spectra.of(operator, 30))
-    assert first[0] == slice(0, 8)
-    assert len(operator.spectra.groups) == 1
+
+    def interrupted(operator, length):
+        yield next(drawn_spectra(operator, length))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), torch.no_grad():
+        patch.setattr(fast_mixing, "drawn_spectra", interrupted)
+        operator(hidden)
     with torch.no_grad():
         torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-12)
-    assert len(operator.spectra.groups) == 3
+    assert [channels for channels, _ in operator.spectra.groups] == [slice(0, 8), slice(8, 16), slice(16, 20)]
 
 
 def test_spectra_belong_to_a_device(build):
