@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -62,32 +61,22 @@ def textbook(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 # --- one measurement --------------------------------------------------------------------------------------------------
 
 
-def resident() -> int:
-    """Memory of this process in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def memory(line: str) -> int:
+    """Of this process in bytes, VmRSS now or VmHWM at its most, as the kernel counts it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{line}:")[1].split()[0]) * 1024
 
 
 class Peak:
-    """The most memory that the process held while it ran."""
+    """The most memory that the process held while it ran; a watching thread would disturb the clock."""
 
     def __enter__(self):
-        self.base = self.most = resident()
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._watch)
-        self.thread.start()
+        Path("/proc/self/clear_refs").write_text("5")  # forget the highest so far
+        self.base = memory("VmRSS")
         return self
 
-    def _watch(self):
-        while not self.done.wait(0.002):
-            self.most = max(self.most, resident())
-
     def __exit__(self, *error):
-        self.done.set()
-        self.thread.join()
-
-    @property
-    def extra(self) -> int:
-        return self.most - self.base
+        self.extra = memory("VmHWM") - self.base
 
 
 def task(name: str, implementation: str, model: nn.Module, ids: torch.Tensor):
@@ -110,7 +99,7 @@ def task(name: str, implementation: str, model: nn.Module, ids: torch.Tensor):
     from genomic_lens.model.decoding import empty_memory, extend
 
     with torch.no_grad():
-        _, past = extend(model, ids[:, :-64], empty_memory(model, 1, ids.shape[1]))
+        _, past = extend(model, ids[:, :-128], empty_memory(model, 1, ids.shape[1]))
     return lambda: extend(model, ids[:, :1], past)
 
 
@@ -128,7 +117,7 @@ def measure(name: str, implementation: str, length: int, threads: int, device: s
     run, times = task(name, implementation, model, ids), []
     quick = name.startswith("decoding") and implementation == "ours"
     with Peak() as peak:
-        for _ in range(20 if quick else 1 if model_name else 4):
+        for _ in range(100 if quick else 1 if model_name else 4):
             if device == "cuda":
                 torch.cuda.synchronize()
             start = time.perf_counter()

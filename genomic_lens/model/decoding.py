@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from ..errors import ModelError
 from .blocks import HyenaBlock
+from .fast_mixing import ShortConvolution
 from .gates import evaluating
 from .hyena import HyenaOperator
 from .long_convolution import long_convolution
@@ -29,16 +30,19 @@ class LayerMemory:
 
     Attributes
     ----------
-    recent : (batch, streams, taps - 1) tensor
+    recent : (batch, taps - 1, streams) tensor
         Last inputs of the short convolution.
     history : (order - 1, batch, width, capacity) tensor
         What each long filter has read so far.
+    short : (taps, streams) tensor
+        The short filter, last lag first.
     taps : (order - 1, width, capacity) tensor
         The long filters, last lag first.
     """
 
     recent: torch.Tensor
     history: torch.Tensor
+    short: torch.Tensor
     taps: torch.Tensor
 
 
@@ -61,7 +65,7 @@ class Memory:
 
     def fork(self) -> Memory:
         """A copy that goes its own way; the filters are shared."""
-        layers = [LayerMemory(one.recent.clone(), one.history.clone(), one.taps) for one in self.layers]
+        layers = [LayerMemory(one.recent.clone(), one.history.clone(), one.short, one.taps) for one in self.layers]
         return Memory(layers, self.length, self.capacity)
 
 
@@ -80,9 +84,10 @@ def empty_memory(model: nn.Module, batch: int, capacity: int) -> Memory:
             raise ModelError("A two-sided model has no past to remember: each base also draws on those after it.")
         mixer.check_length(capacity)
         like, streams = mixer.in_proj.weight, (mixer.order + 1) * mixer.d_model
-        recent = like.new_zeros(batch, streams, mixer.short_filter.kernel_size[0] - 1)
+        recent = like.new_zeros(batch, mixer.short_filter.kernel_size[0] - 1, streams)
         history = like.new_zeros(mixer.order - 1, batch, mixer.d_model, capacity)
-        layers.append(LayerMemory(recent, history, mixer.taps(capacity)[0].flip(-1)))
+        short, taps = mixer.short_taps.T.flip(0), mixer.taps(capacity)[0].flip(-1)
+        layers.append(LayerMemory(recent, history, short.contiguous(), taps))
     return Memory(layers, 0, capacity)
 
 # %% ../../nbs/model/45_decoding.ipynb #1bcfc3f0
@@ -90,27 +95,31 @@ TERMS = 4096  # of a scalar product at a time: they stay in the cache
 
 
 def filtered(memory: LayerMemory, rank: int, start: int, stop: int) -> torch.Tensor:
-    """What a long filter makes of its history at positions start … stop - 1: (batch, width, positions)."""
+    """What a long filter makes of its history at positions start … stop - 1: (batch, positions, width)."""
     history, turned = memory.history[rank, ..., :stop], memory.taps[rank, :, memory.taps.shape[-1] - stop :]
-    if stop - start == 1:
-        parts = zip(history.split(TERMS, -1), turned.split(TERMS, -1), strict=True)
-        return sum((past * taps).sum(-1, keepdim=True) for past, taps in parts).to(history.dtype)
-    return long_convolution(history, turned.flip(-1))[..., start:]
+    if stop - start > 1:
+        return long_convolution(history, turned.flip(-1))[..., start:].transpose(1, 2)
+    total = torch.linalg.vecdot(history[..., -TERMS:], turned[..., -TERMS:])
+    for place in range(TERMS, stop, TERMS):
+        part = slice(max(0, stop - place - TERMS), stop - place)
+        total += torch.linalg.vecdot(history[..., part], turned[..., part])
+    return total[:, None].to(history.dtype)
 
 
 def mix_onwards(operator: HyenaOperator, hidden: torch.Tensor, memory: LayerMemory, start: int) -> torch.Tensor:
     """What the operator returns at new positions (batch, positions, d_model), from `start` on; it remembers them."""
     stop = start + hidden.shape[1]
-    projected = torch.cat([memory.recent, operator.in_proj(hidden).transpose(1, 2)], dim=-1)
-    kept = memory.recent.shape[-1]
-    windows = projected.unfold(-1, kept + 1, 1)  # the short filter's last tap is for the newest position
-    mixed = (windows * operator.short_filter.weight).sum(-1) + operator.short_filter.bias[:, None]
-    memory.recent = projected[..., projected.shape[-1] - kept :]
-    *gates, value = mixed.to(hidden.dtype).chunk(operator.order + 1, dim=1)
+    projected = torch.cat([memory.recent, operator.in_proj(hidden)], dim=1)
+    memory.recent = projected[:, hidden.shape[1] :]
+    if stop - start > 1:
+        mixed = ShortConvolution.apply(projected, operator.short_taps, operator.short_filter.bias)
+    else:
+        mixed = (projected * memory.short).sum(1, keepdim=True) + operator.short_filter.bias
+    *gates, value = mixed.to(hidden.dtype).chunk(operator.order + 1, dim=-1)
     for rank in range(operator.order - 1):
-        memory.history[rank, ..., start:stop] = value * gates[operator.order - 1 - rank]
+        memory.history[rank, ..., start:stop] = (value * gates[operator.order - 1 - rank]).transpose(1, 2)
         value = filtered(memory, rank, start, stop)
-    return operator.out_proj((value * gates[0]).transpose(1, 2))
+    return operator.out_proj(value * gates[0])
 
 
 def block_onwards(block: HyenaBlock, hidden: torch.Tensor, memory: LayerMemory, start: int) -> torch.Tensor:

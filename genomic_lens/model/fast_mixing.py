@@ -6,20 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .long_convolution import filter_spectrum, transform_size
+from .long_convolution import transform_size
 
 if TYPE_CHECKING:
     from genomic_lens.model.filters import ImplicitFilter
 
 # %% auto #0
-__all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'Spectra', 'drawn_spectra', 'state_of',
-           'ShortConvolution', 'seen_by', 'stretch_streams', 'as_it_is', 'mixed_alone', 'mix', 'convolve_group']
+__all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks', 'Circle', 'Spectra',
+           'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by', 'stretch_streams', 'as_it_is', 'mixed_alone',
+           'mix', 'convolve_groups']
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #407d72ca
 STRETCH = 1024  # positions at a time
@@ -43,6 +45,51 @@ def channel_groups(channels: int, length: int) -> list[slice]:
     """
     size = max(8, GROUP // length)
     return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
+
+# %% ../../nbs/model/18_fast_mixing.ipynb #f1d958da
+@cache
+def keep_freed_blocks() -> None:
+    """Let the system's allocator keep blocks below 32 MB for their next use."""
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+# %% ../../nbs/model/18_fast_mixing.ipynb #12142248
+class Circle:
+    """Room for transforms of some signals at a time.
+
+    Parameters
+    ----------
+    size : int
+        Positions on the circle, see `transform_size`; even.
+    signals : int
+        How many at a time, at most.
+    like : tensor
+        Gives the device, and the type, which is fp32 or better.
+
+    Examples
+    --------
+    >>> signal = torch.tensor([1.0, 2.0])
+    >>> circle = Circle(4, 1, signal)
+    >>> circle.values(circle.spectrum(signal), 2)
+    tensor([1., 2.])
+    """
+
+    def __init__(self, size: int, signals: int, like: torch.Tensor):
+        self.size = size
+        self.room = like.new_empty(signals * size, dtype=torch.promote_types(like.dtype, torch.float32))
+
+    def spectrum(self, values: torch.Tensor, first_lag: int = 0) -> torch.Tensor:
+        """Of (..., count) values, the first of them at a place on the circle."""
+        shape, count = values.shape[:-1], values.shape[-1]
+        laid = self.room[: shape.numel() * self.size].view(*shape, self.size)
+        laid[..., : count + first_lag] = values[..., -first_lag:]
+        laid[..., count + first_lag : self.size + first_lag] = 0
+        laid[..., self.size + first_lag :] = values[..., : -first_lag or 0]
+        return torch.fft.rfft(laid)
+
+    def values(self, spectrum: torch.Tensor, count: int, first_lag: int = 0) -> torch.Tensor:
+        """So many values, the first of them at a place on the circle."""
+        values = torch.fft.irfft(spectrum, n=self.size)
+        return (values.roll(-first_lag, dims=-1) if first_lag else values)[..., :count]
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #b842dcf2
 class Spectra:
@@ -73,9 +120,10 @@ class Spectra:
 def drawn_spectra(operator: nn.Module, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
     """Channels and the spectra of their filters, drawn anew."""
     taps, first_lag = operator.taps(length)
-    circle = transform_size(length, taps.shape[-1], first_lag)
-    for channels in channel_groups(operator.d_model, length):
-        yield channels, filter_spectrum(taps[:, channels], circle, first_lag)
+    groups = channel_groups(operator.d_model, length)
+    circle = Circle(transform_size(length, taps.shape[-1], first_lag), len(taps) * groups[0].stop, taps)
+    for channels in groups:
+        yield channels, circle.spectrum(taps[:, channels], first_lag)
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #df2e4bf1
 def state_of(filters: ImplicitFilter) -> tuple:
@@ -185,6 +233,7 @@ def mix(
     -------
     (batch, length, d_model) tensor
     """
+    keep_freed_blocks()
     batch, length, width = hidden.shape
     spectra = operator.spectra.of(operator, length)
     value = hidden.new_empty(batch, width, length + ODD)[..., :length]
@@ -202,8 +251,8 @@ def mix(
         value[..., start:stop] = stream.mul_(last).transpose(1, 2)
         for gate, part in zip(gates, others, strict=True):
             gate[..., start:stop] = part.transpose(1, 2)
-    for channels, spectrum in spectra:
-        convolve_group(value[:, channels], gates[:, :, channels], spectrum)
+    with torch.autocast(hidden.device.type, enabled=False):
+        convolve_groups(value, gates, spectra)
     for start, stop in stretches:
         part = out[:, start:stop]
         part *= value[..., start:stop].transpose(1, 2)
@@ -211,13 +260,13 @@ def mix(
     return out
 
 
-def convolve_group(value: torch.Tensor, gates: torch.Tensor, spectrum: torch.Tensor) -> None:
+def convolve_groups(value: torch.Tensor, gates: torch.Tensor, spectra: Iterable[tuple[slice, torch.Tensor]]) -> None:
     """Filter (batch, channels, length) values in place, one filter after another, with a gate between two."""
-    length, size = value.shape[-1], 2 * (spectrum.shape[-1] - 1)
-    inner = torch.promote_types(value.dtype, torch.float32)
-    with torch.autocast(value.device.type, enabled=False):
+    circle, length = None, value.shape[-1]
+    for channels, spectrum in spectra:
+        part = value[:, channels]
+        circle = circle or Circle(2 * (spectrum.shape[-1] - 1), len(part) * part.shape[1], part)
         for rank, filters in enumerate(spectrum):
-            frequencies = torch.fft.rfft(value.to(inner), n=size)
-            value.copy_(torch.fft.irfft(frequencies.mul_(filters), n=size)[..., :length])
+            part.copy_(circle.values(circle.spectrum(part).mul_(filters), length))
             if rank < len(gates):
-                value.mul_(gates[len(gates) - 1 - rank])
+                part.mul_(gates[len(gates) - 1 - rank, :, channels])

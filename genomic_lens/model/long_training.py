@@ -13,8 +13,10 @@ from torch.autograd.function import once_differentiable
 
 from genomic_lens.model.fast_mixing import (
     ODD,
+    Circle,
     as_it_is,
     channel_groups,
+    keep_freed_blocks,
     mixed_alone,
     stretch_size,
     stretch_streams,
@@ -22,7 +24,7 @@ from genomic_lens.model.fast_mixing import (
 from .long_convolution import transform_size
 
 # %% auto #0
-__all__ = ['LONG', 'StretchedConvolution', 'channels_first', 'channels_last', 'transforms', 'windows', 'mix_and_learn']
+__all__ = ['LONG', 'StretchedConvolution', 'channels_first', 'channels_last', 'groups_on_circle', 'windows', 'mix_and_learn']
 
 # %% ../../nbs/model/19_long_training.ipynb #04aeffa9
 LONG = 4096  # positions above which gradients are taken in stretches, in training always
@@ -48,9 +50,9 @@ class StretchedConvolution(torch.autograd.Function):
         ctx.save_for_backward(signal, taps)
         ctx.first_lag, ctx.sizes, ctx.dtype = first_lag, [part.shape[1] for part in parts], parts[0].dtype
         out = torch.empty_like(signal)
-        for channels, to_spectrum, back in transforms(signal, taps, first_lag):
-            spectrum = to_spectrum(signal[:, channels]).mul_(to_spectrum(taps[channels], first_lag))
-            out[:, channels] = back(spectrum, signal.shape[-1])
+        for channels, circle in groups_on_circle(signal, taps, first_lag):
+            spectrum = circle.spectrum(signal[:, channels]).mul_(circle.spectrum(taps[channels], first_lag))
+            out[:, channels] = circle.values(spectrum, signal.shape[-1])
         return channels_last(out, ctx.sizes, ctx.dtype)
 
     @staticmethod
@@ -58,12 +60,12 @@ class StretchedConvolution(torch.autograd.Function):
     def backward(ctx, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         signal, taps = ctx.saved_tensors
         grad, to_taps = channels_first(grads), torch.empty_like(taps)
-        for channels, to_spectrum, back in transforms(signal, taps, ctx.first_lag):
-            arrived = to_spectrum(grad[:, channels])
-            products = to_spectrum(signal[:, channels]).conj_physical_().mul_(arrived)
-            to_taps[channels] = back(products.sum(0), taps.shape[-1], ctx.first_lag)
-            turned = to_spectrum(taps[channels], ctx.first_lag).conj_physical_()
-            grad[:, channels] = back(arrived.mul_(turned), signal.shape[-1])
+        for channels, circle in groups_on_circle(signal, taps, ctx.first_lag):
+            arrived = circle.spectrum(grad[:, channels])
+            products = circle.spectrum(signal[:, channels]).conj_physical_().mul_(arrived)
+            to_taps[channels] = circle.values(products.sum(0), taps.shape[-1], ctx.first_lag)
+            turned = circle.spectrum(taps[channels], ctx.first_lag).conj_physical_()
+            grad[:, channels] = circle.values(arrived.mul_(turned), signal.shape[-1])
         return to_taps, None, *channels_last(grad, ctx.sizes, ctx.dtype)
 
 # %% ../../nbs/model/19_long_training.ipynb #2c5da8da
@@ -84,28 +86,12 @@ def channels_last(signal: torch.Tensor, sizes: list[int], dtype: torch.dtype) ->
     return tuple(part.contiguous() for part in turned)
 
 
-def transforms(signal: torch.Tensor, taps: torch.Tensor, first_lag: int) -> Iterator[tuple[slice, Callable, Callable]]:
-    """Groups of channels, and for each the way to spectra and back, through one buffer."""
-    size = transform_size(signal.shape[-1], taps.shape[-1], first_lag)
+def groups_on_circle(signal: torch.Tensor, taps: torch.Tensor, first_lag: int) -> Iterator[tuple[slice, Circle]]:
+    """Groups of channels, and the room in which they are transformed."""
     groups = channel_groups(signal.shape[1], signal.shape[-1])
-    circle = signal.new_zeros(len(signal), groups[0].stop, size)
-
-    def to_spectrum(values: torch.Tensor, lag: int = 0) -> torch.Tensor:
-        """Of (batch, channels, length) or (channels, length) values, the first at a place on the circle."""
-        laid = circle if values.ndim == 3 else circle[0]
-        laid = laid[..., : values.shape[-2], :].zero_()
-        count = values.shape[-1]
-        laid[..., : count + lag] = values[..., -lag:]
-        laid[..., size + lag :] = values[..., :-lag] if lag else values[..., :0]
-        return torch.fft.rfft(laid)
-
-    def back(spectrum: torch.Tensor, count: int, lag: int = 0) -> torch.Tensor:
-        """So many values, the first of them at a place on the circle."""
-        values = torch.fft.irfft(spectrum, n=size)
-        return values.roll(-lag, dims=-1)[..., :count] if lag else values[..., :count]
-
-    for channels in groups:
-        yield channels, to_spectrum, back
+    size = transform_size(signal.shape[-1], taps.shape[-1], first_lag)
+    circle = Circle(size, len(signal) * groups[0].stop, signal)
+    return ((channels, circle) for channels in groups)
 
 # %% ../../nbs/model/19_long_training.ipynb #e7847448
 def windows(parts: tuple[torch.Tensor, ...], behind: int, ahead: int) -> Iterator[tuple[torch.Tensor, int, int]]:
@@ -142,6 +128,7 @@ def mix_and_learn(
     -------
     (batch, length, d_model) tensor
     """
+    keep_freed_blocks()
     reach = operator.short_reach
     step = max(stretch_size(hidden.device), *reach)
     parts = hidden.split(step, dim=1)
