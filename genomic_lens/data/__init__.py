@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "alphabets": ["one_hot", "reverse_complement"],
         "cards": ["sample_card", "sample_cards"],
         "datasets": ["GenomicDataset", "PaddingCollator"],
+        "fasta": ["open_fasta"],
         "genome": ["Genome"],
         "hf_tokenizer": ["HFDNATokenizer"],
         "meme": ["read_meme"],

@@ -29,6 +29,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "token_models": ["HyenaGLTForCausalLM", "HyenaGLTForTokenClassification"],
         "tracing": ["Trace", "trace"],
         "verify": ["verify_checkpoint"],
-        "zoo": ["list_models", "load"],
+        "zoo": ["list_models", "load", "open_model"],
     },
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from tqdm.auto import tqdm
 from transformers.modeling_outputs import BaseModelOutput
 
 from ..config import HyenaGLTConfig
@@ -16,9 +17,12 @@ from .gates import LayerNorm
 from .pretrained import check_ids, check_length
 
 # %% auto #0
-__all__ = ['HyenaBackbone']
+__all__ = ['WORTH_A_BAR', 'HyenaBackbone']
 
 # %% ../../nbs/model/38_backbone.ipynb #81834d00
+WORTH_A_BAR = 2**18  # tokens in a sequence from which on a pass takes more than a few seconds
+
+
 class HyenaBackbone(nn.Module):
     """Token ids to hidden states.
 
@@ -68,7 +72,8 @@ class HyenaBackbone(nn.Module):
         hidden = self.embed(input_ids, inputs_embeds)
         mask = self.padding_mask(input_ids, attention_mask)
         states = []
-        for layer in self.layers:
+        bar = tqdm(self.layers, desc="layers", delay=2, leave=False, disable=hidden.shape[1] < WORTH_A_BAR)
+        for layer in bar:
             if output_hidden_states:
                 states.append(hidden)
             if self.gradient_checkpointing and self.training:

@@ -12,10 +12,23 @@ import pandas as pd
 import torch
 
 from ..errors import ModelError, unknown_name
-from .hyena_dna import HyenaDNAConfig, HyenaDNAForCausalLM, PublishedHyenaDNA
+from .checkpoints import read_json
+from genomic_lens.model.hyena_dna import (
+    HyenaDNAConfig,
+    HyenaDNAForCausalLM,
+    HyenaDNAForRegression,
+    HyenaDNAForSequenceClassification,
+    HyenaDNAForTokenClassification,
+    HyenaDNAModel,
+    PublishedHyenaDNA,
+    is_own,
+)
+from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
+from .pretrained import GenomicPreTrainedModel
+from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0
-__all__ = ['HUB', 'ZOO', 'Published', 'published', 'model_config', 'list_models', 'load']
+__all__ = ['HUB', 'ZOO', 'KINDS', 'Published', 'published', 'model_config', 'list_models', 'load', 'open_model']
 
 # %% ../../nbs/model/65_zoo.ipynb #e29273ae
 class Published(NamedTuple):
@@ -127,3 +140,50 @@ def load(
         if came != expected:
             raise ModelError(f"{path} holds a model with {field} {came:,}; {name} has {expected:,}.")
     return model
+
+# %% ../../nbs/model/65_zoo.ipynb #a3f091a5
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        HyenaGLTModel,
+        HyenaGLTForSequenceClassification,
+        HyenaGLTForRegression,
+        HyenaGLTForCausalLM,
+        HyenaGLTForTokenClassification,
+        HyenaDNAModel,
+        HyenaDNAForSequenceClassification,
+        HyenaDNAForRegression,
+        HyenaDNAForCausalLM,
+        HyenaDNAForTokenClassification,
+    )
+}
+
+
+def open_model(name: str | Path) -> GenomicPreTrainedModel:
+    """A model by its name in `list_models()`, or by its folder.
+
+    Parameters
+    ----------
+    name : str or path
+        What `save_pretrained` wrote opens as the class that wrote it, a published layout as a language model.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model or folder, or its weights do not fit.
+
+    Examples
+    --------
+    >>> open_model("downloads/hyenadna-tiny-1k-seqlen-hf")  # doctest: +SKIP
+    """
+    if str(name) in ZOO:
+        return load(str(name))
+    folder = Path(name)
+    if not folder.exists():
+        raise ModelError(f"{name} is neither a folder nor a name in the zoo; those are {', '.join(ZOO)}.")
+    if not is_own(folder):
+        return HyenaDNAForCausalLM.from_pretrained(folder)
+    wrote = (read_json(folder / "config.json").get("architectures") or ["nothing"])[0]
+    if wrote not in KINDS:
+        raise ModelError(f"{folder} was written by {wrote}; expected one of {', '.join(KINDS)}.")
+    return KINDS[wrote].from_pretrained(folder).eval()
