@@ -117,6 +117,10 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
         logits[..., self.config.vocab_size :] = torch.finfo(logits.dtype).min
         return logits
 
+    def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **options) -> dict:
+        """What a step of generation is asked with; PEFT looks for it."""
+        return {"input_ids": input_ids, **options}
+
     def generate(self, input_ids: torch.Tensor, max_new_tokens: int, **options) -> torch.Tensor:
         """Continue sequences, base by base; see `genomic_lens.model.decoding.generate`."""
         from genomic_lens.model.decoding import generate

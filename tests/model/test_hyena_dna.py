@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from genomic_lens.errors import ConfigurationError, ModelError
+from genomic_lens.model import backbone
 from genomic_lens.model.hyena_dna import (
     HyenaDNAConfig,
     HyenaDNAForCausalLM,
@@ -120,3 +121,45 @@ def test_hidden_attention_of_hyenadna_rebuilds_what_its_mixers_return():
         operator = seen.operator(layer)
         rebuilt = operator.matvec(seen.entered(layer)) + operator.offset
         torch.testing.assert_close(rebuilt, seen.mixed(layer), rtol=0, atol=1e-12)
+
+
+FRESH = """
+import sys
+import torch
+from genomic_lens.model import hyena_dna
+
+kind, ids, folders = getattr(hyena_dna, sys.argv[1]), torch.tensor(eval(sys.argv[2])), sys.argv[3:]
+torch.set_num_threads(1)
+for folder in folders:
+    model = kind.from_pretrained(folder)
+    with torch.no_grad():
+        out = model(ids)
+    print(getattr(out, "logits", out[0]).numpy().tobytes().hex())
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reload_in_a_fresh_process_gives_the_same_bits(kind, published, tmp_path, fresh_python):
+    """From the published file, and from what is saved of it; a head that the file does not hold is new, and saved."""
+    model = kind.from_pretrained(published)
+    model.save_pretrained(tmp_path / "saved")
+    folders = [tmp_path / "saved", *([published] if kind in (HyenaDNAModel, HyenaDNAForCausalLM) else [])]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        out = model(IDS)
+    torch.set_num_threads(threads)
+    expected = getattr(out, "logits", out[0]).numpy().tobytes().hex()
+    assert fresh_python(FRESH, kind.__name__, IDS.tolist(), *folders).split() == [expected] * len(folders)
+
+
+def test_a_long_pass_shows_a_bar(monkeypatch, capsys):
+    bar = backbone.tqdm
+    monkeypatch.setattr(backbone, "tqdm", lambda layers, **options: bar(layers, **options | {"delay": 0}))
+    model = HyenaDNAModel(HyenaDNAConfig(**SMALL)).eval()
+    with torch.no_grad():
+        model(IDS)
+        assert capsys.readouterr().err == ""
+        monkeypatch.setattr(backbone, "WORTH_A_BAR", 6)
+        model(IDS)
+    assert "layers:   0%" in capsys.readouterr().err
