@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from outline import LIBRARY, Module, Package, packages
+from outline import LIBRARY, ROOT, Module, Package, packages
 
 GALLERY = "tutorials/90_gallery"
 FRONT = """
@@ -13,6 +13,7 @@ FRONT = """
 - [Gallery](tutorials/90_gallery.ipynb): every view, live in the browser, without a kernel.
 - [API](api/index.rst): what each public name takes, gives and raises.
 - [Tour of the source](nbs/tour.md): the notebooks that the package is written in.
+- [HyenaDNA](hyenadna.md): its sizes, the memory and time they need, and where each number was checked.
 - [Contributing](CONTRIBUTING.md): how to change something, and how to add a module or a model.
 
 ```{toctree}
@@ -22,6 +23,7 @@ tutorials/index
 Gallery <tutorials/90_gallery>
 api/index
 nbs/tour
+hyenadna
 CONTRIBUTING
 ```
 """
@@ -45,6 +47,52 @@ def write_front(source: Path) -> None:
     (source / "nbs" / "index.ipynb").unlink()
     index["cells"].append({"cell_type": "markdown", "id": "contents", "metadata": {}, "source": FRONT})
     (source / "index.ipynb").write_text(json.dumps(index), encoding="utf-8")
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown, numbers to the right."""
+    sides = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, sides, *rows])
+
+
+def memory(size: float) -> str:
+    """Bytes, as people write them."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def hyenadna_tables() -> dict[str, str]:
+    """What the page on HyenaDNA shows: sizes as the library lists them, and what the benchmark wrote."""
+    from genomic_lens.model import list_models
+
+    sizes = list_models()
+    shapes = ["d_model", "n_layers", "sequence_length", "parameters"]
+    listed = [[name, *(f"{size[shape]:,}" for shape in shapes), size["repository"]] for name, size in sizes.iterrows()]
+    rows = json.loads((ROOT / "benchmarks" / "long_conv.json").read_text(encoding="utf-8"))["rows"]
+    whole = [
+        [row["model"], f"{row['length']:,}", f"{row['seconds']:,.1f}", memory(row["extra_bytes"])]
+        for row in rows
+        if "model" in row
+    ]
+    compared = [
+        [row["task"], f"{row['length']:,}", f"{row['textbook_seconds']:.4f}", f"{row['ours_seconds']:.4f}",
+         f"{row['times_faster']:.1f}", memory(row["textbook_extra_mb"] * 2**20), memory(row["ours_extra_mb"] * 2**20)]
+        for row in rows
+        if "times_faster" in row
+    ]  # fmt: skip
+    seconds = ["seconds, textbook", "ours", "ratio", "memory, textbook", "ours"]
+    return {
+        "sizes": table(["name", "width", "layers", "longest input", "parameters", "published as"], listed),
+        "longest": table(["name", "tokens", "seconds", "memory"], whole),
+        "textbook": table(["task", "bases", *seconds], compared),
+    }
+
+
+def write_hyenadna(source: Path) -> None:
+    """The page on HyenaDNA with its tables."""
+    text = (ROOT / "docs" / "hyenadna.md").read_text(encoding="utf-8")
+    for name, content in hyenadna_tables().items():
+        text = text.replace(f"<!-- {name} -->", content)
+    (source / "hyenadna.md").write_text(text, encoding="utf-8")
 
 
 def write_tutorials(source: Path) -> None:
@@ -144,5 +192,5 @@ def write_api(source: Path) -> None:
 
 def write_pages(source: Path) -> None:
     """All of them, into the folder that Sphinx reads."""
-    for write in (write_front, write_tutorials, write_tour, write_api):
+    for write in (write_front, write_tutorials, write_hyenadna, write_tour, write_api):
         write(source)

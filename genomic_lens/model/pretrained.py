@@ -19,8 +19,8 @@ from ..errors import DataError, ModelError
 from .filters import ImplicitFilter
 
 # %% auto #0
-__all__ = ['GenomicPreTrainedModel', 'check_folder', 'check_backbone', 'initialize', 'fingerprint', 'check_ids', 'check_length',
-           'check_labels']
+__all__ = ['GenomicPreTrainedModel', 'check_folder', 'check_backbone', 'check_finite', 'initialize', 'fingerprint', 'check_ids',
+           'check_length', 'check_labels']
 
 # %% ../../nbs/model/35_pretrained.ipynb #898f5d0f
 class GenomicPreTrainedModel(PreTrainedModel):
@@ -65,7 +65,8 @@ class GenomicPreTrainedModel(PreTrainedModel):
                 f"{name} cannot be loaded as {cls.__name__}: {weight} has shape {tuple(came)}, its configuration "
                 f"expects {tuple(expected)}; put the two together that were saved together."
             )
-        check_backbone(name, cls, report["missing_keys"])
+        check_backbone(name, cls, report["missing_keys"], report["unexpected_keys"])
+        check_finite(name, model)
         return (model, report) if kwargs.get("output_loading_info") else model
 
     def save_pretrained(self, save_directory, *args, **kwargs):
@@ -109,8 +110,8 @@ def check_folder(name: str | Path) -> None:
         raise ModelError(f"{folder} does not exist; pass a folder that save_pretrained() or the trainer wrote.")
 
 # %% ../../nbs/model/35_pretrained.ipynb #8f367981
-def check_backbone(name: str | Path, kind: type, missing: set[str]) -> None:
-    """Refuse weights that lack a part of the backbone.
+def check_backbone(name: str | Path, kind: type, missing: set[str], surplus: set[str]) -> None:
+    """Refuse weights that lack a part of the backbone, or have parts of another one.
 
     Raises
     ------
@@ -118,12 +119,27 @@ def check_backbone(name: str | Path, kind: type, missing: set[str]) -> None:
         Naming the first of the parts.
     """
     prefix = f"{kind.base_model_prefix}."
-    parts = sorted(key for key in missing if key.startswith(prefix) or not key.startswith("head."))
-    if parts:
-        raise ModelError(
-            f"{name} cannot be loaded as {kind.__name__}: it lacks {len(parts)} weights of the backbone, the first is "
-            f"{parts[0]}; its configuration and weights do not belong together."
-        )
+    lacks = sorted(key for key in missing if key.startswith(prefix) or not key.startswith("head."))
+    beyond = sorted(key for key in surplus if key.startswith(prefix))
+    for words, parts in (("lacks", lacks), ("has beyond its configuration", beyond)):
+        if parts:
+            raise ModelError(
+                f"{name} cannot be loaded as {kind.__name__}: it {words} {len(parts)} weights of the backbone, the "
+                f"first is {parts[0]}; its configuration and weights do not belong together."
+            )
+
+
+def check_finite(name: str | Path, model: nn.Module) -> None:
+    """Refuse weights that are not numbers.
+
+    Raises
+    ------
+    ModelError
+        Naming the first.
+    """
+    for key, value in model.state_dict().items():
+        if not value.isfinite().all():
+            raise ModelError(f"{key} of {name} holds values that are not finite; fetch or train the model again.")
 
 # %% ../../nbs/model/35_pretrained.ipynb #f0b499e9
 def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:

@@ -252,6 +252,19 @@ def test_a_missing_layer_is_refused_and_a_missing_head_is_not(model, tmp_path):
     torch.testing.assert_close(loaded.backbone.state_dict(), model.backbone.state_dict(), rtol=0, atol=0)
 
 
+def test_surplus_layers_and_values_that_are_no_numbers_are_refused_by_name(model, tmp_path):
+    model.save_pretrained(tmp_path / "shallower")
+    edit_config(tmp_path / "shallower", n_layers=model.config.n_layers - 1)
+    last = model.config.n_layers - 1
+    says = rf"has beyond its configuration \d+ weights of the backbone, the first is backbone\.layers\.{last}\."
+    with pytest.raises(ModelError, match=says):
+        HyenaGLTForSequenceClassification.from_pretrained(tmp_path / "shallower")
+    model.backbone.layers[1].mlp.fc1.bias.data[3] = float("nan")
+    model.save_pretrained(tmp_path / "broken")
+    with pytest.raises(ModelError, match=r"backbone\.layers\.1\.mlp\.fc1\.bias of .* not finite"):
+        HyenaGLTForSequenceClassification.from_pretrained(tmp_path / "broken")
+
+
 def test_filters_stay_in_single_precision_when_a_model_is_loaded_in_half(model, tmp_path):
     """Half-precision weights would draw other filters; everything around them may be halved."""
     model.save_pretrained(tmp_path)
