@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "backbone": ["HyenaBackbone"],
         "blocks": ["HyenaBlock"],
         "checkpoints": ["read_weights"],
-        "decoding": ["extend", "generate"],
+        "decoding": ["empty_memory", "extend", "generate"],
         "filters": ["ImplicitFilter"],
         "gates": ["explain"],
         "heads": ["RegressionHead", "SequenceClassificationHead", "pool"],
@@ -29,6 +29,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "token_models": ["HyenaGLTForCausalLM", "HyenaGLTForTokenClassification"],
         "tracing": ["Trace", "trace"],
         "verify": ["verify_checkpoint"],
-        "zoo": ["list_models", "load", "open_model"],
+        "zoo": ["list_models", "load", "model_config", "open_model"],
     },
 )

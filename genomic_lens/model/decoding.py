@@ -63,9 +63,14 @@ class Memory:
     length: int
     capacity: int
 
-    def fork(self) -> Memory:
-        """A copy that goes its own way; the filters are shared."""
-        layers = [LayerMemory(one.recent.clone(), one.history.clone(), one.short, one.taps) for one in self.layers]
+    def fork(self, copies: int = 1) -> Memory:
+        """A memory that goes its own way, with each sequence so many times in a row; the filters are shared."""
+        layers = [
+            LayerMemory(
+                one.recent.repeat_interleave(copies, 0), one.history.repeat_interleave(copies, 1), one.short, one.taps
+            )
+            for one in self.layers
+        ]
         return Memory(layers, self.length, self.capacity)
 
 
@@ -159,7 +164,7 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     Examples
     --------
     >>> _, past = extend(model, ids[:, :1000])  # doctest: +SKIP
-    >>> scores = [extend(model, variant, past.fork())[0] for variant in variants]  # doctest: +SKIP
+    >>> scores, _ = extend(model, variants, past.fork(len(variants)))  # doctest: +SKIP
     """
     check_ids(input_ids, model.config)
     memory = memory or empty_memory(model, len(input_ids), model.config.sequence_length)

@@ -124,6 +124,8 @@ def load(
     >>> load("hyenadna-small-32k", "downloads/hyenadna-small-32k-seqlen-hf")  # doctest: +SKIP
     """
     entry = published(name)
+    if path is not None and not Path(path).exists():
+        raise ModelError(f"{path} does not exist; fetch the files of {entry.repository} from huggingface.co into it.")
     if path is None:
         try:
             from huggingface_hub import snapshot_download

@@ -51,6 +51,16 @@ def test_variants_share_what_comes_before_them(build, ids):
         assert torch.equal(layer.history, kept)
 
 
+def test_one_past_serves_several_variants_at_once(build, ids):
+    model = build()
+    _, past = extend(model, ids[:, :25])
+    variants = torch.randint(7, 11, (6, 15), generator=torch.Generator().manual_seed(1))
+    scores, _ = extend(model, variants, past.fork(3))
+    whole = model(torch.cat([ids[:, :25].repeat_interleave(3, 0), variants], 1)).logits.detach()
+    torch.testing.assert_close(scores[..., :12], whole[:, 25:, :12], rtol=0, atol=1e-10)
+    assert past.layers[0].recent.shape[0] == 2
+
+
 def test_the_likeliest_base_is_what_the_whole_model_says_step_by_step(build, ids):
     model, expected = build(), ids[:, :5]
     for _ in range(12):

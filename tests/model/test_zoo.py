@@ -49,6 +49,12 @@ def test_without_a_path_and_a_hub_the_error_says_what_to_fetch(monkeypatch):
         load("hyenadna-tiny-1k")
 
 
+def test_a_path_that_is_not_there_is_no_question_to_the_hub(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", None)
+    with pytest.raises(ModelError, match=r"downloads/tiny does not exist; fetch the files of LongSafari/hyenadna-tiny"):
+        load("hyenadna-tiny-1k", "downloads/tiny")
+
+
 def test_unknown_name_is_refused_with_the_closest():
     with pytest.raises(DataError, match="hyenadna-tiny-1k"):
         load("hyenadna-tiny-2k")
