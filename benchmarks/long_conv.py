@@ -118,7 +118,7 @@ def measure(name: str, implementation: str, length: int, threads: int, device: s
     run, times = task(name, implementation, model, ids), []
     quick = name.startswith("decoding") and implementation == "ours"
     with Peak() as peak:
-        for _ in range(100 if quick else 1 if model_name else 4):
+        for _ in range(100 if quick else 1 if model_name else max(4, 2**17 // length)):
             if device == "cuda":
                 torch.cuda.synchronize()
             start = time.perf_counter()

@@ -96,7 +96,7 @@ class Spectra:
     """Fourier transforms of an operator's filters, group by group of channels."""
 
     def __init__(self):
-        self.key, self.groups = None, []
+        self.kept = None, []  # a key and its groups; read and replaced together, as widgets ask from other threads
 
     def of(self, operator: nn.Module, length: int) -> Iterable[tuple[slice, torch.Tensor]]:
         """Channels, and the spectra of their filters (order - 1, channels, frequencies), for inputs of a length.
@@ -104,14 +104,16 @@ class Spectra:
         What can be remembered is computed at once, before anything else asks for memory; longer spectra one by one.
         """
         key = length, *state_of(operator.filter_fn), *(state_of(operator.filter_fn_ahead) if operator.two_sided else ())
-        if key != self.key:
-            self.key, self.groups = None, []
-            groups = drawn_spectra(operator, length)
-            if 4 * transform_size(length, length) * operator.d_model * (operator.order - 1) > REMEMBERED:
-                return groups
-            self.groups = list(groups)
-            self.key = key  # last: an interrupt leaves nothing behind
-        return self.groups
+        kept, groups = self.kept
+        if key == kept:
+            return groups
+        self.kept = None, []
+        drawn = drawn_spectra(operator, length)
+        if 4 * transform_size(length, length) * operator.d_model * (operator.order - 1) > REMEMBERED:
+            return drawn
+        groups = list(drawn)
+        self.kept = key, groups
+        return groups
 
     def __reduce__(self) -> tuple:
         return Spectra, ()  # copies and pickles compute their own

@@ -19,7 +19,7 @@ from .long_training import LONG, mix_and_learn
 from .operators import HyenaFactors, HyenaMixing, HyenaProjections, short_convolution
 
 # %% auto #0
-__all__ = ['HyenaOperator']
+__all__ = ['HyenaOperator', 'factors', 'projections']
 
 # %% ../../nbs/model/20_hyena.ipynb #a9545a35
 class HyenaOperator(nn.Module):
@@ -154,26 +154,31 @@ class HyenaOperator(nn.Module):
         ahead = self.filter_fn_ahead(length).unflatten(0, (self.order - 1, self.d_model))[..., 1:]
         return torch.cat([ahead.flip(-1), back], dim=-1), 1 - length
 
-    @torch.no_grad()
     def mixing_operator(self, hidden: torch.Tensor) -> HyenaMixing:
         """The linear operator that this layer is at one input (length, d_model) without padding."""
-        *gates, value = self.streams(hidden[None], None)
-        taps, first_lag = self.taps(len(hidden))
-        signals = [value]
-        for rank, filters in enumerate(taps):
-            signals.append(long_convolution(signals[-1] * gates[self.order - 1 - rank], filters, first_lag))
-        factors = HyenaFactors(torch.cat(gates), torch.cat(signals[::-1]), taps, first_lag)
-        return HyenaMixing(factors, self.projections())
+        return HyenaMixing(factors(self, hidden), projections(self))
 
-    def projections(self) -> HyenaProjections:
-        """The weights around the gates and filters, one set a stream."""
-        streams = (self.order + 1, self.d_model)
-        return HyenaProjections(
-            weights=self.in_proj.weight.detach().unflatten(0, streams),
-            biases=self.in_proj.bias.detach().unflatten(0, streams),
-            short_taps=self.short_taps.detach().unflatten(0, streams),
-            short_biases=self.short_filter.bias.detach().unflatten(0, streams),
-            short_first_lag=self.short_first_lag,
-            out_weight=self.out_proj.weight.detach(),
-            out_bias=self.out_proj.bias.detach(),
-        )
+# %% ../../nbs/model/20_hyena.ipynb #07d657ee
+@torch.no_grad()
+def factors(operator: HyenaOperator, hidden: torch.Tensor) -> HyenaFactors:
+    """Gates, filtered signals and filters at one input (length, d_model) without padding."""
+    *gates, value = operator.streams(hidden[None], None)
+    taps, first_lag = operator.taps(len(hidden))
+    signals = [value]
+    for rank, filters in enumerate(taps):
+        signals.append(long_convolution(signals[-1] * gates[operator.order - 1 - rank], filters, first_lag))
+    return HyenaFactors(torch.cat(gates), torch.cat(signals[::-1]), taps, first_lag)
+
+
+def projections(operator: HyenaOperator) -> HyenaProjections:
+    """The weights around the gates and filters, one set a stream."""
+    streams = (operator.order + 1, operator.d_model)
+    return HyenaProjections(
+        weights=operator.in_proj.weight.detach().unflatten(0, streams),
+        biases=operator.in_proj.bias.detach().unflatten(0, streams),
+        short_taps=operator.short_taps.detach().unflatten(0, streams),
+        short_biases=operator.short_filter.bias.detach().unflatten(0, streams),
+        short_first_lag=operator.short_first_lag,
+        out_weight=operator.out_proj.weight.detach(),
+        out_bias=operator.out_proj.bias.detach(),
+    )
