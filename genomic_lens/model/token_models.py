@@ -117,6 +117,11 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
         logits[..., self.config.vocab_size :] = torch.finfo(logits.dtype).min
         return logits
 
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Not in the way of `transformers`, which has no memory for this operator; `generate` here is our own."""
+        return False
+
     def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **options) -> dict:
         """What a step of generation is asked with; PEFT looks for it."""
         return {"input_ids": input_ids, **options}
