@@ -26,7 +26,8 @@ def test_a_prediction_does_not_depend_on_its_batch(make_model, tokenizer, poolin
 def test_a_record_holds_what_the_model_says(make_model, tokenizer):
     model = make_model().eval()
     record = predict(model, tokenizer, ["CAGGTAAGT"])[0]
-    logits = model(torch.from_numpy(tokenizer.encode("CAGGTAAGT"))[None]).logits[0].detach()
+    with torch.no_grad():
+        logits = model(torch.from_numpy(tokenizer.encode("CAGGTAAGT"))[None]).logits[0]
     np.testing.assert_allclose(record.logits, logits, rtol=1e-6)
     np.testing.assert_allclose(record.probabilities, np.exp(record.logits) / np.exp(record.logits).sum())
     assert record.labels == ("donor", "acceptor", "neither")
