@@ -95,3 +95,28 @@ def fresh_python():
         return done.stdout
 
     return run
+
+
+DNA = {"one": "ACGTTGCATTGACCAGTNACGTA" * 3, "two": "GGCATTAC"}
+
+
+@pytest.fixture
+def dna_file(tmp_path):
+    """Two sequences in a FASTA file."""
+    path = tmp_path / "two.fa"
+    path.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in DNA.items()))
+    return path
+
+
+@pytest.fixture
+def build_hyena_dna():
+    """Makes a small HyenaDNA of any kind, seeded."""
+    import torch
+
+    from genomic_lens.model.hyena_dna import HyenaDNAConfig
+
+    def build(kind, **changes):
+        torch.manual_seed(0)
+        return kind(HyenaDNAConfig(d_model=8, sequence_length=80, **changes)).eval()
+
+    return build

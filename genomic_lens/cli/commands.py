@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import GenomicLensError, ModelError
 
 # %% auto #0
-__all__ = ['demo', 'write_answers', 'gives_per_base', 'add_answers', 'parser', 'main']
+__all__ = ['demo', 'write_answers', 'add_answers', 'parser', 'main']
 
 # %% ../../nbs/cli/30_commands.ipynb #4711aed3
 def demo(options: argparse.Namespace) -> None:
@@ -37,7 +37,7 @@ def write_answers(options: argparse.Namespace) -> None:
     """Write the embeddings or the logits of a model for a FASTA file."""
     from genomic_lens.data.fasta import intervals, open_fasta, split_place
     from genomic_lens.data.tables import table_writer, write_table
-    from genomic_lens.model.streaming import cut, embed, logits
+    from genomic_lens.model.streaming import cut, embed, gives_per_base, logits
     from genomic_lens.model.zoo import open_model
 
     table_writer(options.out)
@@ -46,7 +46,8 @@ def write_answers(options: argparse.Namespace) -> None:
         places = intervals(records, region)
         model = open_model(options.model)
         longest = model.config.sequence_length
-        windows = cut(places, min(options.window or longest, longest), options.context)
+        window = longest if options.window is None else min(options.window, longest)
+        windows = cut(places, window, options.context)
         bases = sum(place.stop - place.start for place in places)
         if options.command == "embed":
             rows = len(windows) if options.pool == "mean" else bases
@@ -58,11 +59,6 @@ def write_answers(options: argparse.Namespace) -> None:
             blocks = logits(model, records, windows)
         path = write_table(options.out, blocks, rows)
     print(f"{bases:,} bases of {len(places):,} sequences in {len(windows):,} windows: {rows:,} rows in {path}.")
-
-
-def gives_per_base(model) -> bool:
-    """Whether a model answers for each base or once a sequence."""
-    return type(model).__name__.endswith(("CausalLM", "TokenClassification"))
 
 # %% ../../nbs/cli/30_commands.ipynb #15f26947
 def add_answers(commands, name: str, help: str) -> argparse.ArgumentParser:

@@ -142,4 +142,7 @@ def intervals(records: Fasta, region: str | None = None) -> list[Interval]:
     lengths = {name: len(record) for name, record in records.items()}
     if region is not None:
         return [read_region(region, lengths)]
-    return [Interval(name, 0, length) for name, length in lengths.items() if length]
+    whole = [Interval(name, 0, length) for name, length in lengths.items() if length]
+    if not whole:
+        raise DataError("All sequences of the file are empty; check that it is whole.")
+    return whole

@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, DataError
 from ..records import atomic_write
 
 # %% auto #0
-__all__ = ['Block', 'write_table', 'table_writer', 'write_npz', 'chain_one', 'write_parquet']
+__all__ = ['Block', 'write_table', 'table_writer', 'write_npz', 'write_parquet']
 
 # %% ../../nbs/data/29_tables.ipynb #55adcb38
 Block = dict[str, np.ndarray]  # columns with one row each, or a few: (rows,) or (rows, width)
@@ -82,27 +83,24 @@ def write_npz(file: BinaryIO, blocks: Iterable[Block], rows: int) -> None:
     """Columns as arrays; `numpy.load(path)` gives them back."""
     others: dict[str, list[np.ndarray]] = {}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        parts = iter(blocks)
+        parts, written = iter(blocks), 0
         first = next(parts)
-        widest = max(first, key=lambda name: first[name][0].nbytes)
-        shape = (rows, *first[widest].shape[1:])
+        widest = max((name for name in first if first[name].dtype.kind != "U"), key=lambda name: first[name][0].nbytes)
+        kind, width = first[widest].dtype, first[widest].shape[1:]
         with archive.open(f"{widest}.npy", "w", force_zip64=True) as entry:
-            kind = np.lib.format.dtype_to_descr(first[widest].dtype)
-            np.lib.format.write_array_header_2_0(entry, {"descr": kind, "fortran_order": False, "shape": shape})
-            for block in chain_one(first, parts):
-                entry.write(np.ascontiguousarray(block[widest]).tobytes())
+            header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (rows, *width)}
+            np.lib.format.write_array_header_2_0(entry, header)
+            for block in chain([first], parts):
+                entry.write(np.ascontiguousarray(block[widest], dtype=kind).tobytes())
+                written += len(block[widest])
                 for name, column in block.items():
                     if name != widest:
                         others.setdefault(name, []).append(column)
+        if written != rows:
+            raise DataError(f"{written:,} rows came; {rows:,} were announced.")
         for name, columns in others.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.save(entry, np.concatenate(columns), allow_pickle=False)
-
-
-def chain_one(first: Block, others: Iterator[Block]) -> Iterator[Block]:
-    """The first and the others."""
-    yield first
-    yield from others
 
 # %% ../../nbs/data/29_tables.ipynb #4ffa9395
 def write_parquet(file: BinaryIO, blocks: Iterable[Block], rows: int) -> None:

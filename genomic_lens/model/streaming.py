@@ -18,10 +18,10 @@ from ..data.fasta import Interval, fetch
 from ..data.tokenizers import DNATokenizer
 from ..errors import ConfigurationError
 from .gates import evaluating
-from .token_models import HyenaGLTForCausalLM
+from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0
-__all__ = ['Block', 'Windows', 'cut', 'per_base', 'per_window', 'answers', 'embed', 'logits']
+__all__ = ['Block', 'Windows', 'cut', 'per_base', 'per_window', 'answers', 'embed', 'gives_per_base', 'logits']
 
 # %% ../../nbs/model/75_streaming.ipynb #373e41a3
 Block = dict[str, np.ndarray]
@@ -49,6 +49,8 @@ def cut(places: Iterable[Interval], window: int, context: int = 0) -> Windows:
     >>> cut([Interval("chr1", 0, 10)], window=6, context=2)
     [(Interval(name='chr1', start=0, stop=6), 0), (Interval(name='chr1', start=6, stop=10), 4)]
     """
+    if window < 1:
+        raise ConfigurationError(f"window is {window}; expected at least 1 base.")
     if not 0 <= context < window:
         raise ConfigurationError(f"context is {context}; expected 0 to {window - 1}, less than a window of {window}.")
     found = []
@@ -125,6 +127,11 @@ def embed(
         yield rows(place, values, "embedding")
 
 
+def gives_per_base(model: nn.Module) -> bool:
+    """Whether a model answers for each base, or once a sequence."""
+    return isinstance(model, (HyenaGLTForCausalLM, HyenaGLTForTokenClassification))
+
+
 def logits(model: nn.Module, records: Fasta, windows: Windows) -> Iterator[Block]:
     """Scores of a model over windows of a FASTA file.
 
@@ -146,7 +153,8 @@ def logits(model: nn.Module, records: Fasta, windows: Windows) -> Iterator[Block
         scores = model(ids).logits[0]
         if isinstance(model, HyenaGLTForCausalLM):
             scores = scores[:, letters.to(scores.device)]
-        return scores if scores.ndim == 1 else scores[skipped:]
+        return scores[skipped:] if gives_per_base(model) else scores
 
+    rows = per_base if gives_per_base(model) else per_window
     for place, values in answers(model, records, windows, ask):
-        yield (per_window if values.ndim == 1 else per_base)(place, values, "logits")
+        yield rows(place, values, "logits")

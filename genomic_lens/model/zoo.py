@@ -124,8 +124,6 @@ def load(
     >>> load("hyenadna-small-32k", "downloads/hyenadna-small-32k-seqlen-hf")  # doctest: +SKIP
     """
     entry = published(name)
-    if path is not None and not Path(path).exists():
-        raise ModelError(f"{path} does not exist; fetch the files of {entry.repository} from huggingface.co into it.")
     if path is None:
         try:
             from huggingface_hub import snapshot_download
@@ -136,6 +134,8 @@ def load(
                 f"{name} is not here and the hub cannot be reached; fetch the files of {entry.repository} from "
                 "huggingface.co, and pass the folder as path."
             ) from error
+    elif not Path(path).exists():
+        raise ModelError(f"{path} does not exist; fetch the files of {entry.repository} from huggingface.co into it.")
     model = kind.from_pretrained(path, **options)
     for field in ("d_model", "n_layers", "sequence_length"):
         came, expected = getattr(model.config, field), getattr(entry, field)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from genomic_lens.cli.demo import prepare, train_demo
+from genomic_lens.cli.demo import prepare, single_thread, train_demo
 from genomic_lens.cli.splice_lens import choose_sequences, known_lanes
 from genomic_lens.cli.splice_model import JUNCTION, LABELS, splice_config, splice_trainer
 from genomic_lens.data import DNATokenizer
@@ -111,7 +111,7 @@ def test_an_interrupted_demo_goes_on_to_the_same_weights(tmp_path):
     train, validation = splice_junctions("train"), splice_junctions("validation")
     partial = splice_trainer(config, train, validation, tmp_path / "cut" / "training")
     partial.hf.add_callback(InterruptAt(90))
-    with pytest.raises(KeyboardInterrupt):
+    with single_thread(), pytest.raises(KeyboardInterrupt):
         partial.train()
     assert prepare(tmp_path / "cut", config)
     resumed, _ = train_demo(config, tmp_path / "cut")

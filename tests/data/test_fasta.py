@@ -85,3 +85,10 @@ def test_bad_files_are_refused_in_a_sentence(tmp_path, content, says):
         path.write_bytes(content)
     with pytest.raises(DataError, match=says), open_fasta(path):
         pass
+
+
+def test_a_file_of_empty_sequences_is_refused(tmp_path):
+    path = tmp_path / "empty.fa"
+    path.write_text(">a\n>b\n")
+    with pytest.raises(DataError, match=r"empty|no sequence"), open_fasta(path) as records:
+        intervals(records)

@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 
 from genomic_lens.data.tables import write_table
-from genomic_lens.errors import ConfigurationError
+from genomic_lens.errors import ConfigurationError, DataError
 
 
 def blocks():
     for start, stop in ((0, 3), (3, 4), (4, 9)):
         where = np.arange(start, stop)
         vectors = np.stack([where, where**2], axis=1).astype(np.float32)
-        yield {"sequence": np.full(len(where), f"chr{start}"), "position": where, "embedding": vectors}
+        name = "a name that is wider than two numbers, and grows" + "!" * start
+        yield {"sequence": np.full(len(where), name), "position": where, "embedding": vectors}
 
 
 @pytest.mark.parametrize("ending", ["npz", "parquet"])
@@ -43,6 +44,12 @@ def test_an_interrupt_leaves_the_old_file_and_no_other(tmp_path, ending):
         write_table(path, interrupted(), rows=9)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rows_are_counted(tmp_path):
+    with pytest.raises(DataError, match="9 rows came; 8 were announced"):
+        write_table(tmp_path / "table.npz", blocks(), rows=8)
+    assert not list(tmp_path.iterdir())
 
 
 def test_endings_and_missing_libraries_are_named(tmp_path, monkeypatch):

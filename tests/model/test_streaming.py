@@ -8,30 +8,12 @@ from genomic_lens.data.fasta import Interval, intervals, open_fasta
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ConfigurationError, ModelError
 from genomic_lens.model.hyena_dna import (
-    HyenaDNAConfig,
     HyenaDNAForCausalLM,
     HyenaDNAForTokenClassification,
 )
 from genomic_lens.model.streaming import cut, embed, logits
 from genomic_lens.model.zoo import open_model
-
-DNA = {"one": "ACGTTGCATTGACCAGTNACGTA" * 3, "two": "GGCATTAC"}
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "two.fa"
-    path.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in DNA.items()))
-    return path
-
-
-@pytest.fixture
-def build():
-    def build(kind, **changes):
-        torch.manual_seed(0)
-        return kind(HyenaDNAConfig(d_model=8, sequence_length=80, **changes)).eval()
-
-    return build
+from tests.conftest import DNA
 
 
 def joined(blocks):
@@ -45,9 +27,9 @@ def whole(model, name):
     return model.backbone(ids).last_hidden_state[0].numpy(), model(ids)
 
 
-def test_whole_sequences_give_what_the_model_gives(file, build):
-    model = build(HyenaDNAForCausalLM)
-    with open_fasta(file) as records:
+def test_whole_sequences_give_what_the_model_gives(dna_file, build_hyena_dna):
+    model = build_hyena_dna(HyenaDNAForCausalLM)
+    with open_fasta(dna_file) as records:
         windows = cut(intervals(records), 80)
         states, scores = joined(embed(model, records, windows)), joined(logits(model, records, windows))
         means = joined(embed(model, records, windows, pool="mean"))
@@ -60,10 +42,10 @@ def test_whole_sequences_give_what_the_model_gives(file, build):
     assert means["stop"].tolist() == [69, 8]
 
 
-def test_context_is_read_and_not_reported(file, build):
+def test_context_is_read_and_not_reported(dna_file, build_hyena_dna):
     """A causal model with the whole past as context does not notice the cut."""
-    model = build(HyenaDNAForCausalLM)
-    with open_fasta(file) as records:
+    model = build_hyena_dna(HyenaDNAForCausalLM)
+    with open_fasta(dna_file) as records:
         place = [Interval("one", 3, 60)]
         parts = [(Interval("one", 3, 30), 3), (Interval("one", 30, 60), 3)]
         expected = joined(embed(model, records, cut(place, 80)))
@@ -83,13 +65,18 @@ def test_each_base_is_reported_once(window, context):
         assert read == max(place.start - context, 5 if place.name == "a" else 0)
 
 
+def test_a_window_holds_a_base():
+    with pytest.raises(ConfigurationError, match="window is 0; expected at least 1"):
+        cut([Interval("a", 0, 40)], 0)
+
+
 def test_context_must_leave_room():
     with pytest.raises(ConfigurationError, match="expected 0 to 9"):
         cut([Interval("a", 0, 40)], 10, 10)
 
 
-def test_a_folder_opens_as_what_wrote_it(build, tmp_path):
-    model = build(HyenaDNAForTokenClassification, num_classes=3)
+def test_a_folder_opens_as_what_wrote_it(build_hyena_dna, tmp_path):
+    model = build_hyena_dna(HyenaDNAForTokenClassification, num_classes=3)
     model.save_pretrained(tmp_path)
     assert type(open_model(tmp_path)) is HyenaDNAForTokenClassification
     config = tmp_path / "config.json"
