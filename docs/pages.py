@@ -64,7 +64,7 @@ def hyenadna_tables() -> dict[str, str]:
     """What the page on HyenaDNA shows: sizes as the library lists them, and what the benchmark wrote."""
     from genomic_lens.model import list_models
 
-    sizes = list_models()
+    sizes = list_models().filter(like="hyenadna", axis=0)
     shapes = ["d_model", "n_layers", "sequence_length", "parameters"]
     listed = [[name, *(f"{size[shape]:,}" for shape in shapes), size["repository"]] for name, size in sizes.iterrows()]
     rows = json.loads((ROOT / "benchmarks" / "long_conv.json").read_text(encoding="utf-8"))["rows"]
@@ -75,7 +75,7 @@ def hyenadna_tables() -> dict[str, str]:
     ]
     compared = [
         [row["task"], f"{row['length']:,}", f"{row['textbook_seconds']:.4f}", f"{row['ours_seconds']:.4f}",
-         f"{row['times_faster']:.1f}", memory(row["textbook_extra_mb"] * 2**20), memory(row["ours_extra_mb"] * 2**20)]
+         f"{row['times_faster']:.1f}", memory(row["textbook_extra_mb"] * 2**20), memory(max(0, row["ours_extra_mb"]) * 2**20)]
         for row in rows
         if "times_faster" in row
     ]  # fmt: skip

@@ -13,7 +13,8 @@ from transformers import PretrainedConfig
 from .errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['ALIASES', 'TASK_TYPES', 'POOLINGS', 'check_names', 'HyenaGLTConfig', 'check_aliases', 'check_values']
+__all__ = ['ALIASES', 'TASK_TYPES', 'POOLINGS', 'CHUNKINGS', 'LAYER_KINDS', 'check_names', 'HyenaGLTConfig', 'check_aliases',
+           'check_values', 'check_layout', 'check_chunking']
 
 # %% ../nbs/10_config.ipynb #4f31c158
 ALIASES = {
@@ -21,10 +22,13 @@ ALIASES = {
     "num_hidden_layers": "n_layers",
     "max_position_embeddings": "sequence_length",
     "num_classes": "num_labels",
+    "num_attention_heads": "num_heads",
 }
 
 TASK_TYPES = ("dna_sequence_modeling", "protein_function", "genome_annotation", "variant_effect")
 POOLINGS = ("mean", "last", "first", "sum")
+CHUNKINGS = (None, "merging", "routing", "patches")
+LAYER_KINDS = ("hyena", "se", "mr", "li", "modal", "attention")  # see genomic_lens.model.mixers
 
 # Names that `transformers` itself passes to any configuration.
 _HOST_NAMES = {
@@ -72,7 +76,27 @@ class HyenaGLTConfig(PretrainedConfig):
     task_type : str
         One of `TASK_TYPES`; a note of what the model is for.
     use_dynamic_merging : bool
-        Only False is available in this version.
+        Whether neighbouring tokens that are alike are merged inside: the same as ``chunking="merging"``. The API
+        reference's default is True; here a model has as many positions inside as outside unless asked otherwise.
+    chunking : str or None
+        What the inner layers read instead of tokens: "merging" (of what is alike), "routing" (H-Net), "patches" (cut
+        where the next base is hard to guess), or None.
+    outer_layers : int
+        Layers before the way down to chunks, and as many after the way up, of `n_layers` and at each stage.
+    merge_ratio, merge_threshold : float
+        Of "merging": the share of tokens that may be merged, and how much they may differ, both 0 to 1.
+    target_ratios : tuple of float
+        Of "routing": the wanted share of positions that begin a chunk, one for each stage.
+    ratio_loss_weight : float
+        Of "routing": weight of the loss that holds the shares near their targets while training.
+    stage_widths : tuple of int
+        Width of each stage's chunks; `d_model` where it is not given, and never less than that of what stands above.
+    kmer_sizes : tuple of int
+        Words that end at a base and have an embedding of their own, added to that of the base; none by default.
+    patch_order, longest_patch : int
+        Of "patches": how many bases the table that guesses looks back, and the most bases in a patch.
+    patch_threshold : float
+        Of "patches": in nats, above which the next base counts as hard to guess.
     hyena_order : int
         Gates per operator, 2 or more; an operator of order N has N - 1 long filters.
     conv_kernel_size : int
@@ -81,12 +105,30 @@ class HyenaGLTConfig(PretrainedConfig):
         Width, positional features (odd) and inner layers of the network that draws the filters.
     filter_frequency, filter_shift : float
         Initial frequency of its sines, and the constant added to the decay window.
+    layout : str
+        The kinds of the layers, from the first on and over and over, joined by dashes; see `LAYER_KINDS`.
+    short_taps, medium_taps : int
+        Of the explicit filters of "se" and "mr" layers.
+    filter_groups : int or None
+        Different explicit filters in a layer, shared by neighbouring channels; None: one a channel.
+    filter_modes : int
+        Modes of a filter of "li" and "modal" layers.
+    num_heads : int
+        Of "attention" layers.
+    rotary_base : float
+        Of their rotary positions: how slowly the slowest pair turns.
+    projection_bias : bool
+        Whether the projections into mixers have biases.
     two_sided : bool
-        Whether filters look both ways; False is causal.
+        Whether mixers look both ways; False is causal.
     filter_tables : bool
         Whether the tables that the filters are drawn from are kept with the weights, as in HyenaDNA's files.
     mlp_ratio : int
         Width of the MLP over `d_model`, unless `d_inner` gives the width itself.
+    gated_mlp, rms_norm : bool
+        Whether MLPs multiply two projections, and whether norms leave the mean alone, as in StripedHyena.
+    bent_layers : int or None
+        In how many first layers gated MLPs have a GELU; None: in all.
     dropout, embed_dropout : float
         Probability, 0 to 1, after mixers, MLPs and before the head; after the embedding, by default the same.
     pooling : str
@@ -125,6 +167,7 @@ class HyenaGLTConfig(PretrainedConfig):
 
     model_type = "hyena_glt"
     attribute_map = ALIASES
+    keys_to_ignore_at_inference = ("hidden_states", "routing")  # of an output, for whoever collects predictions
 
     vocab_size: int = 8192
     d_model: int = 512
@@ -132,6 +175,17 @@ class HyenaGLTConfig(PretrainedConfig):
     sequence_length: int = 4096
     task_type: str = "dna_sequence_modeling"
     use_dynamic_merging: bool = False
+    chunking: str | None = None
+    outer_layers: int = 1
+    merge_ratio: float = 0.5
+    merge_threshold: float = 0.1
+    target_ratios: tuple[float, ...] | list[float] = (0.3,)
+    ratio_loss_weight: float = 0.03
+    stage_widths: tuple[int, ...] | list[int] = ()
+    kmer_sizes: tuple[int, ...] | list[int] = ()
+    patch_order: int = 6
+    patch_threshold: float = 1.3
+    longest_patch: int = 64
     hyena_order: int = 2
     conv_kernel_size: int = 3
     filter_order: int = 64
@@ -140,9 +194,20 @@ class HyenaGLTConfig(PretrainedConfig):
     filter_frequency: float = 10.0
     filter_shift: float = 0.05
     filter_tables: bool = False
+    layout: str = "hyena"
+    short_taps: int = 7
+    medium_taps: int = 128
+    filter_groups: int | None = None
+    filter_modes: int = 16
+    num_heads: int = 8
+    rotary_base: float = 10_000.0
+    projection_bias: bool = True
     two_sided: bool = False
     mlp_ratio: int = 4
     d_inner: int | None = None
+    gated_mlp: bool = False
+    rms_norm: bool = False
+    bent_layers: int | None = None
     dropout: float = 0.1
     embed_dropout: float | None = None
     pooling: str = "mean"
@@ -172,6 +237,25 @@ class HyenaGLTConfig(PretrainedConfig):
         check_aliases(self, kwargs)
         super().__post_init__(**kwargs)
         check_values(self)
+
+    def layer_kind(self, layer: int) -> str:
+        """The kind of one layer, after the layout."""
+        kinds = self.layout.split("-")
+        return kinds[layer % len(kinds)]
+
+    @property
+    def chunks_by(self) -> str | None:
+        """What cuts tokens into chunks, if anything does."""
+        return "merging" if self.use_dynamic_merging else self.chunking
+
+    @property
+    def stages(self) -> int:
+        """How many times chunks are made."""
+        return 0 if self.chunks_by is None else len(self.target_ratios) if self.chunks_by == "routing" else 1
+
+    def stage_width(self, depth: int) -> int:
+        """Width at a depth: 0 on tokens, 1 on their chunks."""
+        return [self.d_model, *self.stage_widths[:depth]][-1]
 
     @property
     def mlp_width(self) -> int:
@@ -234,7 +318,8 @@ def check_values(config: HyenaGLTConfig) -> None:
         "vocab_size": 1, "d_model": 1, "n_layers": 1, "sequence_length": 1, "hyena_order": 2, "conv_kernel_size": 1,
         "filter_order": 1, "filter_features": 3, "filter_depth": 0, "mlp_ratio": 1, "num_labels": 1, "batch_size": 1,
         "num_epochs": 1, "mlp_width": 1, "pad_vocab_size_multiple": 1, "save_steps": 0, "eval_steps": 0,
-        "logging_steps": 1,
+        "logging_steps": 1, "short_taps": 1, "medium_taps": 1, "outer_layers": 1, "longest_patch": 1, "filter_modes": 1,
+        "num_heads": 1,
     }  # fmt: skip
     for name, low in at_least.items():
         value = getattr(config, name)
@@ -250,5 +335,55 @@ def check_values(config: HyenaGLTConfig) -> None:
     for name, options in (("pooling", POOLINGS), ("task_type", TASK_TYPES)):
         if getattr(config, name) not in options:
             raise ConfigurationError(f"{name} is {getattr(config, name)!r}; expected one of {', '.join(options)}.")
-    if config.use_dynamic_merging:
-        raise ConfigurationError("use_dynamic_merging=True came; this version has no merging, pass False.")
+    check_layout(config)
+    check_chunking(config)
+
+# %% ../nbs/10_config.ipynb #a2b7f649
+def check_layout(config: HyenaGLTConfig) -> None:
+    """Refuse a layout with an unknown kind, or one whose heads or groups do not divide the width.
+
+    Examples
+    --------
+    >>> check_layout(HyenaGLTConfig(d_model=64, layout="se-mr-li-attention"))
+    """
+    kinds = config.layout.split("-") if isinstance(config.layout, str) else [config.layout]
+    for kind in kinds:
+        if kind not in LAYER_KINDS:
+            known = ", ".join(LAYER_KINDS)
+            raise ConfigurationError(f"layout has {kind!r}; expected kinds of {known}, joined by dashes.")
+    if "attention" in kinds and (config.d_model % config.num_heads or config.d_model // config.num_heads % 2):
+        raise ConfigurationError(
+            f"d_model {config.d_model} and num_heads {config.num_heads} came; expected heads of one, even width."
+        )
+    if config.filter_groups and config.d_model % config.filter_groups:
+        raise ConfigurationError(
+            f"d_model {config.d_model} and filter_groups {config.filter_groups} came; expected groups of one size."
+        )
+
+# %% ../nbs/10_config.ipynb #37e0f224
+def check_chunking(config: HyenaGLTConfig) -> None:
+    """Refuse chunks that cannot be made: an unknown way, no layers left inside, or ratios and widths out of range.
+
+    Examples
+    --------
+    >>> check_chunking(HyenaGLTConfig(n_layers=5, chunking="routing", target_ratios=(0.3, 0.5)))
+    """
+    if config.chunking not in CHUNKINGS:
+        known = ", ".join(map(str, CHUNKINGS))
+        raise ConfigurationError(f"chunking is {config.chunking!r}; expected one of {known}.")
+    if config.use_dynamic_merging and config.chunking not in (None, "merging"):
+        raise ConfigurationError(f"use_dynamic_merging and chunking={config.chunking!r} came; pass one of them.")
+    for name in ("merge_ratio", "merge_threshold", "target_ratios"):
+        value = getattr(config, name)
+        for one in value if isinstance(value, (tuple, list)) else [value]:
+            if not isinstance(one, (int, float)) or not 0 < one < 1:
+                raise ConfigurationError(f"{name} is {value!r}; expected numbers between 0 and 1.")
+    if config.n_layers <= 2 * config.outer_layers * config.stages:
+        raise ConfigurationError(
+            f"n_layers {config.n_layers} came with {config.stages} stages of {config.outer_layers} layers before, and "
+            "as many after, each; expected at least one more for the chunks."
+        )
+    widths = [config.stage_width(depth) for depth in range(config.stages + 1)]
+    if widths != sorted(widths):
+        came = tuple(config.stage_widths)
+        raise ConfigurationError(f"stage_widths {came} came; expected none narrower than the one before.")

@@ -20,7 +20,7 @@ from .errors import DataError
 
 # %% auto #0
 __all__ = ['atomic_write', 'plain', 'Record', 'Prediction', 'Substitutions', 'Score', 'completeness_gap', 'Attribution',
-           'HiddenAttention', 'FilterBank', 'Motif']
+           'HiddenAttention', 'FilterBank', 'ModeBank', 'Motif', 'ChunkMap']
 
 # %% ../nbs/20_records.ipynb #f4761523
 def atomic_write(path: str | Path, write) -> Path:
@@ -299,6 +299,10 @@ class Attribution(Record):
         Seed of the references.
     model : str
         Fingerprint of the model.
+    left_out : float
+        What holding the boundaries of chunks still leaves out: the mean output at the references with boundaries of
+        their own, less `reference_output`, which is with those of the sequence. 0 for models that cut no chunks; NaN
+        where references are no sequences and have no boundaries of their own.
     """
 
     sequence: str
@@ -315,6 +319,7 @@ class Attribution(Record):
     spread: np.ndarray | None = None
     seed: int = 0
     model: str = ""
+    left_out: float = 0.0
 
     def to_dataframe(self):
         """One row a base: position, base, contribution."""
@@ -415,6 +420,55 @@ class FilterBank(Record):
             }
         )
 
+# %% ../nbs/20_records.ipynb #89a882b5
+@dataclass(frozen=True)
+class ModeBank(Record):
+    """The modes that the long filters of one layer are sums of.
+
+    Attributes
+    ----------
+    layer : int
+        0 is the first.
+    half_lives : (channels, modes) array
+        Bases after which each mode has lost half of itself.
+    periods : (channels, modes) array
+        Bases after which each mode has turned once; infinite where modes only fade.
+    energy : (channels, modes) array
+        Of each mode taken alone, as a share of the sum over the modes of its channel. Modes interfere: what they make
+        together may have more energy than that sum, or less.
+    model : str
+        Fingerprint of the model.
+    """
+
+    layer: int
+    half_lives: np.ndarray
+    periods: np.ndarray
+    energy: np.ndarray
+    model: str = ""
+
+    @property
+    def half_life(self) -> float:
+        """The median in bases, weighted by energy; NaN where all modes are silent."""
+        order = self.half_lives.argsort(axis=None)
+        reached = self.energy.ravel()[order].cumsum()
+        middle = min(np.searchsorted(reached, reached[-1] / 2), len(order) - 1)
+        return float(self.half_lives.ravel()[order[middle]]) if reached[-1] > 0 else float("nan")
+
+    def to_dataframe(self):
+        """One row a mode: channel, mode, half-life, period, share of energy."""
+        import pandas as pd
+
+        channels, modes = np.indices(self.energy.shape)
+        return pd.DataFrame(
+            {
+                "channel": channels.ravel(),
+                "mode": modes.ravel(),
+                "half_life": self.half_lives.ravel(),
+                "period": self.periods.ravel(),
+                "energy": self.energy.ravel(),
+            }
+        )
+
 # %% ../nbs/20_records.ipynb #50db61b1
 @dataclass(frozen=True)
 class Motif(Record):
@@ -459,3 +513,83 @@ class Motif(Record):
 
         index = pd.RangeIndex(self.start, self.start + len(self.contributions), name="position")
         return pd.DataFrame(self.contributions, index=index, columns=list(self.letters))
+
+# %% ../nbs/20_records.ipynb #67c42703
+@dataclass(frozen=True)
+class ChunkMap(Record):
+    """Where a model cuts a sequence into chunks, base by base.
+
+    Attributes
+    ----------
+    sequence : str
+        The bases.
+    probability : (stages, length) array
+        Of a boundary before each base, 0 to 1. NaN where a base is masked, here and in `confidence`.
+    start : (stages, length) bool array
+        Whether a chunk begins here.
+    confidence : (stages, length) array
+        Probability of what was decided.
+    index : (stages, length) int array
+        The chunk of each base, -1 where it is masked or has none.
+    targets : tuple of float
+        Wanted share of positions that begin a chunk, of bases, then of the chunks above; empty where none is wanted.
+    how : str
+        "routing", "merging" or "patches".
+    model : str
+        Fingerprint of the model.
+    """
+
+    sequence: str
+    probability: np.ndarray
+    start: np.ndarray
+    confidence: np.ndarray
+    index: np.ndarray
+    targets: tuple[float, ...] = ()
+    how: str = ""
+    model: str = ""
+
+    @property
+    def compression(self) -> np.ndarray:
+        """Bases per chunk, (stages,)."""
+        return np.array([(row >= 0).sum() / max(1, len(np.unique(row[row >= 0]))) for row in self.index])
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of positions that begin a chunk, (stages,): of bases, then of the chunks above; what `targets` want."""
+        return np.append(1.0, self.compression[:-1]) / self.compression
+
+    def covered(self, lane) -> np.ndarray:
+        """Which bases a lane of annotation covers: a (length,) mask, or (start, stop) spans, 0-based and half-open.
+
+        Raises
+        ------
+        DataError
+            If the lane does not fit the sequence.
+        """
+        length, given = len(self.sequence), np.asarray(lane)
+        if given.dtype == bool and given.shape == (length,):
+            return given
+        spans = given.reshape(0, 2).astype(int) if given.size == 0 and given.dtype != bool else given
+        fits = spans.ndim == 2 and spans.shape[1] == 2 and np.issubdtype(spans.dtype, np.integer)
+        if not fits or (spans < 0).any() or (spans > length).any() or (spans[:, 0] > spans[:, 1]).any():
+            raise DataError(
+                f"A lane of shape {given.shape} came for {length:,} bases; expected one bool a base, or (start, stop) "
+                "spans with 0 <= start <= stop <= length."
+            )
+        edges = [np.bincount(ends, minlength=length + 1) for ends in spans.T]
+        return (edges[0] - edges[1]).cumsum()[:length] > 0
+
+    def to_dataframe(self):
+        """One row a chunk: stage, start, stop, length (bases that are not masked), probability, confidence."""
+        import pandas as pd
+
+        tables = []
+        for stage, (index, begins) in enumerate(zip(self.index, self.start, strict=True)):
+            known = np.flatnonzero(index >= 0)
+            _, first, counts = np.unique(index[known], return_index=True, return_counts=True)
+            start, stop = known[first], known[first + counts - 1] + 1
+            spans = pd.DataFrame({"stage": stage, "start": start, "stop": stop, "length": counts})
+            for name in ("probability", "confidence"):  # of a chunk that begins at a masked base, not known
+                spans[name] = np.where(begins[start], getattr(self, name)[stage, start], np.nan)
+            tables.append(spans)
+        return pd.concat(tables, ignore_index=True)

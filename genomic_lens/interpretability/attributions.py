@@ -22,11 +22,12 @@ from .references import BASELINES, Baseline, reference_embeddings
 from .rules import exact_rules
 from ..model.gates import evaluating
 from ..model.pretrained import fingerprint
+from ..model.routing import frozen_routing
 from ..records import Attribution, completeness_gap
 
 # %% auto #0
 __all__ = ['METHODS', 'target_output', 'Question', 'ask', 'Multipliers', 'exact_multipliers', 'integrated_multipliers',
-           'contributions', 'attribute', 'base_projection']
+           'contributions', 'attribute', 'left_out', 'base_projection']
 
 # %% ../../nbs/interpretability/30_attributions.ipynb #65d8291e
 def target_output(model: nn.Module, target: str | int) -> tuple[str, Callable[[torch.Tensor], torch.Tensor]]:
@@ -230,7 +231,8 @@ def attribute(
     for sequence in tqdm(sequences, desc=f"attribute {name}", delay=2, leave=False):
         ids = tokenizer.encode(sequence)
         question = ask(model, tokenizer, ids, target, baseline, references, seed)
-        multipliers = multipliers_of(model, question, batch_size=batch_size, steps=steps)
+        with frozen_routing(model, input_ids=torch.from_numpy(ids)[None].to(question.inputs.device)):
+            multipliers = multipliers_of(model, question, batch_size=batch_size, steps=steps)
         values, hypothetical, gaps = contributions(question, multipliers)
         if not np.isfinite(values).all():
             raise ModelError("The attribution is not finite; the model's weights or outputs hold NaN or infinity.")
@@ -251,11 +253,22 @@ def attribute(
                 spread=to_bases(values.std(0)),
                 seed=seed,
                 model=identity,
+                left_out=left_out(model, question, float(multipliers.reference_output.mean())),
             )
         )
     return records
 
 # %% ../../nbs/interpretability/30_attributions.ipynb #44678b51
+def left_out(model: nn.Module, question: Question, reference_output: float) -> float:
+    """How much the references' mean output would change if their chunks had boundaries of their own."""
+    if not getattr(model.config, "stages", 0):
+        return 0.0
+    if model.config.chunks_by == "patches":
+        return float("nan")
+    with evaluating(model), torch.no_grad():
+        return float(question.output(question.references).mean()) - reference_output
+
+
 def base_projection(tokenizer: DNATokenizer, sequence: str, ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """The function that takes (tokens, ...) contributions to (bases, ...), masked bases NaN."""
     offsets = tokenizer.offsets(sequence)

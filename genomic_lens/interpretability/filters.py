@@ -86,9 +86,11 @@ def filter_bank(model: nn.Module, layer: int, index: int = 0, length: int | None
     >>> filter_bank(model, layer=0).reach.mean()  # doctest: +SKIP
     np.float64(11.4)
     """
-    found = [module for module in mixers(model) if hasattr(module, "taps")]
-    if not 0 <= layer < len(found):
-        raise ModelError(f"Layer {layer} was asked for; this model has {len(found)} layers with long filters.")
+    found = mixers(model)
+    with_filters = [number for number, module in enumerate(found) if hasattr(module, "taps")]
+    if layer not in with_filters:
+        known = ", ".join(map(str, with_filters)) or "none"
+        raise ModelError(f"Layer {layer} was asked for; those with long filters are {known}.")
     longest = found[layer].l_max
     length = longest if length is None else length
     if not 1 <= length <= longest:

@@ -13,11 +13,11 @@ from torch import nn
 
 from ..errors import ModelError
 from ..model.filters import Tensors
-from ..model.gates import InverseRoot, Product, explain
+from ..model.gates import Contraction, Exponential, InverseRoot, Product, Reciprocal, explain
 
 # %% auto #0
-__all__ = ['UNARY', 'LINEAR', 'CONTAINERS', 'ProductRule', 'pair_mean', 'RescaleRule', 'pair_difference', 'InverseRootRule',
-           'rule_of', 'exact_rules']
+__all__ = ['RULES', 'UNARY', 'LINEAR', 'CONTAINERS', 'ProductRule', 'pair_mean', 'both', 'ContractionRule', 'RescaleRule',
+           'pair_difference', 'InverseRootRule', 'ReciprocalRule', 'ExponentialRule', 'rule_of', 'exact_rules']
 
 # %% ../../nbs/interpretability/20_rules.ipynb #08e45ae9
 class ProductRule(torch.autograd.Function):
@@ -45,7 +45,34 @@ class ProductRule(torch.autograd.Function):
 def pair_mean(values: torch.Tensor) -> torch.Tensor:
     """Mean of each sequence and its reference, at both of their places in the batch."""
     actual, reference = values.chunk(2)
-    return ((actual + reference) / 2).repeat(2, *[1] * (values.ndim - 1))
+    return both((actual + reference) / 2)
+
+
+def both(values: torch.Tensor) -> torch.Tensor:
+    """What a sequence and its reference share, at both of their places in the batch."""
+    return values.repeat(2, *[1] * (values.ndim - 1))
+
+# %% ../../nbs/interpretability/20_rules.ipynb #81c7a7c5
+class ContractionRule(torch.autograd.Function):
+    """A contraction whose backward pass shares the change out evenly.
+
+    Any `torch.einsum` equation of two inputs will do, if the batch is the first axis of both and of the result.
+    """
+
+    @staticmethod
+    def forward(ctx, left, right, equation):
+        ctx.save_for_backward(left, right)
+        ctx.equation = equation
+        return torch.einsum(equation, left, right)
+
+    @staticmethod
+    def backward(ctx, grad):
+        left, right = ctx.saved_tensors
+        with torch.enable_grad():
+            lefts, rights = left.detach().requires_grad_(), right.detach().requires_grad_()
+            (to_left,) = torch.autograd.grad(torch.einsum(ctx.equation, lefts, pair_mean(right)), lefts, grad)
+            (to_right,) = torch.autograd.grad(torch.einsum(ctx.equation, pair_mean(left), rights), rights, grad)
+        return to_left, to_right, None
 
 # %% ../../nbs/interpretability/20_rules.ipynb #61c27e54
 class RescaleRule(torch.autograd.Function):
@@ -77,24 +104,70 @@ class RescaleRule(torch.autograd.Function):
 def pair_difference(values: torch.Tensor) -> torch.Tensor:
     """Each sequence less its reference, at both of their places in the batch."""
     actual, reference = values.chunk(2)
-    return (actual - reference).repeat(2, *[1] * (values.ndim - 1))
+    return both(actual - reference)
 
 # %% ../../nbs/interpretability/20_rules.ipynb #d51ad20d
 class InverseRootRule(torch.autograd.Function):
-    """One over the square root, with the slope of its chord in closed form: ``-1 / (r r0 (r + r0))``, r the roots."""
+    """One over a root r (and a constant beside it), ``1 / (r + e)``.
+
+    The slope of its chord is ``-1 / ((r + e) (r0 + e) (r + r0))``.
+    """
+
+    @staticmethod
+    def forward(ctx, value, module):
+        ctx.save_for_backward(value)
+        ctx.beside = module.beside
+        return module.forward(value)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (value,) = ctx.saved_tensors
+        root, reference = value.clamp_min(torch.finfo(value.dtype).tiny).sqrt().chunk(2)
+        slope = -1 / ((root + ctx.beside) * (reference + ctx.beside) * (root + reference))
+        return grad * both(slope), None
+
+# %% ../../nbs/interpretability/20_rules.ipynb #f1386689
+class ReciprocalRule(torch.autograd.Function):
+    """One over the value, with the slope of its chord, ``-1 / (x x0)``."""
 
     @staticmethod
     def forward(ctx, value):
         ctx.save_for_backward(value)
-        return value.rsqrt()
+        return value.reciprocal()
 
     @staticmethod
     def backward(ctx, grad):
-        root, reference = ctx.saved_tensors[0].sqrt().chunk(2)
-        slope = -1 / (root * reference * (root + reference))
-        return grad * slope.repeat(2, *[1] * (grad.ndim - 1))
+        actual, reference = ctx.saved_tensors[0].chunk(2)
+        return grad * both(-1 / (actual * reference))
+
+# %% ../../nbs/interpretability/20_rules.ipynb #15627286
+class ExponentialRule(torch.autograd.Function):
+    """The exponential, with the slope of its chord: the larger value times ``(1 - exp(-d)) / d``, d the distance.
+
+    Where both inputs are ``-inf``, as in masked attention, nothing changes and the slope is 0.
+    """
+
+    @staticmethod
+    def forward(ctx, value):
+        ctx.save_for_backward(value)
+        return value.exp()
+
+    @staticmethod
+    def backward(ctx, grad):
+        actual, reference = ctx.saved_tensors[0].chunk(2)
+        distance = (actual - reference).abs().nan_to_num(0)
+        fall = -torch.expm1(-distance) / distance.masked_fill(distance == 0, 1)
+        slope = torch.maximum(actual, reference).exp() * fall.masked_fill(distance == 0, 1)
+        return grad * both(slope)
 
 # %% ../../nbs/interpretability/20_rules.ipynb #9c6362dc
+RULES = {
+    Product: lambda module, inputs, output: ProductRule.apply(*inputs),
+    Contraction: lambda module, inputs, output: ContractionRule.apply(*inputs, module.equation),
+    InverseRoot: lambda module, inputs, output: InverseRootRule.apply(*inputs, module),
+    Reciprocal: lambda module, inputs, output: ReciprocalRule.apply(*inputs),
+    Exponential: lambda module, inputs, output: ExponentialRule.apply(*inputs),
+}
 UNARY = (nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU)
 LINEAR = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Dropout, nn.Identity)
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, Tensors)  # they may be empty
@@ -113,18 +186,17 @@ def rule_of(module: nn.Module):
     >>> rule_of(nn.Linear(1, 1)) is None
     True
     """
-    if isinstance(module, Product):
-        return lambda module, inputs, output: ProductRule.apply(*inputs)
-    if isinstance(module, InverseRoot):
-        return lambda module, inputs, output: InverseRootRule.apply(*inputs)
+    for kind, rule in RULES.items():
+        if isinstance(module, kind):
+            return rule
     if isinstance(module, UNARY):
         function = module.forward
         return lambda module, inputs, output: RescaleRule.apply(inputs[0], function)
     if isinstance(module, (*LINEAR, *CONTAINERS)) or any(True for _ in module.children()):
         return None
     raise ModelError(
-        f"{type(module).__name__} has no attribution rule; expected products, linear parts and "
-        f"{', '.join(kind.__name__ for kind in UNARY)}; use integrated gradients for this model."
+        f"{type(module).__name__} has no attribution rule; expected linear parts and "
+        f"{', '.join(kind.__name__ for kind in (*RULES, *UNARY))}; use integrated gradients for this model."
     )
 
 # %% ../../nbs/interpretability/20_rules.ipynb #e33b2384

@@ -8,13 +8,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 from tqdm.auto import tqdm
-from transformers.modeling_outputs import BaseModelOutput
 
 from ..config import HyenaGLTConfig
 from ..errors import ModelError
-from .blocks import HyenaBlock
-from .gates import LayerNorm
+from .blocks import HyenaBlock, norm_of
+from .kmers import KmerEmbedding
+from .outputs import HyenaOutput
 from .pretrained import check_ids, check_length
+from .stages import routing_loss, seen_from_bases, stage_of
 
 # %% auto #0
 __all__ = ['WORTH_A_BAR', 'HyenaBackbone']
@@ -45,9 +46,12 @@ class HyenaBackbone(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = nn.ModuleDict({"word_embeddings": nn.Embedding(config.embedding_rows, config.d_model)})
+        self.kmers = KmerEmbedding(config.d_model, tuple(config.kmer_sizes)) if config.kmer_sizes else None
         self.dropout = nn.Dropout(config.embedding_dropout)
-        self.layers = nn.ModuleList(HyenaBlock(config) for _ in range(config.n_layers))
-        self.ln_f = LayerNorm(config.d_model, config.layer_norm_eps)
+        self.stage = stage_of(config) if config.stages else None
+        plain = 0 if config.stages else config.n_layers
+        self.layers = nn.ModuleList(HyenaBlock(config, layer) for layer in range(plain))
+        self.ln_f = norm_of(config)
         self.gradient_checkpointing = False
 
     def forward(
@@ -56,7 +60,7 @@ class HyenaBackbone(nn.Module):
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         output_hidden_states: bool = False,
-    ) -> BaseModelOutput:
+    ) -> HyenaOutput:
         """Hidden states of (batch, length) ids, or of embeddings that stand for them.
 
         Parameters
@@ -67,10 +71,29 @@ class HyenaBackbone(nn.Module):
         inputs_embeds : (batch, length, d_model) tensor
             Instead of ids.
         output_hidden_states : bool
-            Whether to return the residual stream before each block, too.
+            Whether to return the residual stream before each block, too; with chunks, of the tokens alone.
         """
         hidden = self.embed(input_ids, inputs_embeds)
         mask = self.padding_mask(input_ids, attention_mask)
+        if self.stage is None:
+            return self.through_layers(hidden, mask, output_hidden_states)
+        embedded = hidden
+        hidden, levels = self.stage(hidden, mask, input_ids)
+        hidden = self.ln_f(hidden)
+        loss = None
+        if self.config.chunks_by == "routing":
+            loss = self.config.ratio_loss_weight * routing_loss(levels, self.config.target_ratios)
+        return HyenaOutput(
+            last_hidden_state=hidden,
+            hidden_states=(embedded, hidden) if output_hidden_states else None,
+            routing=seen_from_bases(levels),
+            routing_loss=loss,
+        )
+
+    def through_layers(
+        self, hidden: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool
+    ) -> HyenaOutput:
+        """Through all blocks on tokens, one after another."""
         states = []
         bar = tqdm(self.layers, desc="layers", delay=2, leave=False, disable=hidden.shape[1] < WORTH_A_BAR)
         for layer in bar:
@@ -81,9 +104,12 @@ class HyenaBackbone(nn.Module):
             else:
                 hidden = layer(hidden, mask)
         hidden = self.ln_f(hidden)
-        return BaseModelOutput(
-            last_hidden_state=hidden, hidden_states=(*states, hidden) if output_hidden_states else None
-        )
+        return HyenaOutput(last_hidden_state=hidden, hidden_states=(*states, hidden) if output_hidden_states else None)
+
+    @property
+    def blocks(self) -> list[HyenaBlock]:
+        """All blocks, in the order in which a base goes through them."""
+        return [module for module in self.modules() if isinstance(module, HyenaBlock)]
 
     def embed(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None) -> torch.Tensor:
         """The start of the residual stream."""
@@ -92,6 +118,10 @@ class HyenaBackbone(nn.Module):
         if inputs_embeds is None:
             check_ids(input_ids, self.config)
             inputs_embeds = self.embeddings["word_embeddings"](input_ids)
+            if self.kmers is not None:
+                inputs_embeds = inputs_embeds + self.kmers(input_ids, input_ids != self.config.pad_token_id)
+        elif self.kmers is not None:
+            raise ModelError("This model has embeddings of words, which no base alone tells; pass input_ids.")
         check_length(inputs_embeds.shape[1], self.config)
         return self.dropout(inputs_embeds)
 

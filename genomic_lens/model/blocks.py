@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from ..config import HyenaGLTConfig
-from .gates import LayerNorm
+from .gates import LayerNorm, Product, RMSNorm
 from .hyena import HyenaOperator
+from .mixers import mixer_of
 
 # %% auto #0
-__all__ = ['MLP', 'hyena_mixer', 'HyenaBlock']
+__all__ = ['MLP', 'GatedMLP', 'norm_of', 'mlp_of', 'HyenaBlock']
 
 # %% ../../nbs/model/25_blocks.ipynb #0ee5e675
 class MLP(nn.Module):
@@ -41,32 +42,62 @@ class MLP(nn.Module):
         return self.fc2(self.activation(self.fc1(hidden)))
 
 # %% ../../nbs/model/25_blocks.ipynb #9b7da9b6
-def hyena_mixer(config: HyenaGLTConfig) -> HyenaOperator:
-    """The Hyena operator that a configuration describes."""
-    return HyenaOperator(
-        config.d_model,
-        config.sequence_length,
-        order=config.hyena_order,
-        filter_order=config.filter_order,
-        short_kernel=config.conv_kernel_size,
-        two_sided=config.two_sided,
-        dropout=config.dropout,
-        features=config.filter_features,
-        depth=config.filter_depth,
-        frequency=config.filter_frequency,
-        shift=config.filter_shift,
-        tables=config.filter_tables,
-    )
+class GatedMLP(nn.Module):
+    """Widen twice, multiply, narrow: at each position alone.
+
+    Parameters
+    ----------
+    d_model, d_inner : int
+        Widths.
+    bent : bool
+        Whether one factor goes through a GELU; StripedHyena 2 does so in its first layer alone.
+
+    References
+    ----------
+    Shazeer, GLU variants improve transformer, arXiv 2002.05202.
+
+    Examples
+    --------
+    >>> GatedMLP(8, 32)(torch.zeros(1, 5, 8)).shape
+    torch.Size([1, 5, 8])
+    """
+
+    def __init__(self, d_model: int, d_inner: int, bent: bool = True):
+        super().__init__()
+        self.gate_proj = nn.Linear(d_model, d_inner, bias=False)
+        self.up_proj = nn.Linear(d_model, d_inner, bias=False)
+        self.activation = nn.GELU() if bent else nn.Identity()
+        self.product = Product()
+        self.down_proj = nn.Linear(d_inner, d_model, bias=False)
+        self.down_proj.writes_residual = True  # starts smaller the deeper the model is
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.down_proj(self.product(self.activation(self.gate_proj(hidden)), self.up_proj(hidden)))
 
 # %% ../../nbs/model/25_blocks.ipynb #d88cd64e
+def norm_of(config: HyenaGLTConfig) -> nn.Module:
+    """Layer normalisation, or that of root mean squares."""
+    return (RMSNorm if config.rms_norm else LayerNorm)(config.d_model, config.layer_norm_eps)
+
+
+def mlp_of(config: HyenaGLTConfig, layer: int = 0) -> nn.Module:
+    """The MLP of one layer."""
+    if not config.gated_mlp:
+        return MLP(config.d_model, config.mlp_width)
+    bent = config.bent_layers is None or layer < config.bent_layers
+    return GatedMLP(config.d_model, config.mlp_width, bent)
+
+# %% ../../nbs/model/25_blocks.ipynb #c6ae24fd
 class HyenaBlock(nn.Module):
     """Norm, mixer, residual; norm, MLP, residual.
 
     Parameters
     ----------
     config : HyenaGLTConfig
+    layer : int
+        Its number, which gives its kind after the layout.
     mixer : Module or None
-        Takes (hidden, mask); the configured Hyena operator by default.
+        Takes (hidden, mask); that of the layout by default.
 
     References
     ----------
@@ -78,12 +109,12 @@ class HyenaBlock(nn.Module):
     torch.Size([1, 5, 8])
     """
 
-    def __init__(self, config: HyenaGLTConfig, mixer: nn.Module | None = None):
+    def __init__(self, config: HyenaGLTConfig, layer: int = 0, mixer: nn.Module | None = None):
         super().__init__()
-        self.norm1 = LayerNorm(config.d_model, config.layer_norm_eps)
-        self.mixer = hyena_mixer(config) if mixer is None else mixer
-        self.norm2 = LayerNorm(config.d_model, config.layer_norm_eps)
-        self.mlp = MLP(config.d_model, config.mlp_width)
+        self.norm1 = norm_of(config)
+        self.mixer = mixer_of(config, layer) if mixer is None else mixer
+        self.norm2 = norm_of(config)
+        self.mlp = mlp_of(config, layer)
         self.dropout1, self.dropout2 = nn.Dropout(config.dropout), nn.Dropout(config.dropout)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:

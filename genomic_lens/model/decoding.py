@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -14,36 +15,18 @@ from tqdm.auto import tqdm
 
 from ..errors import ModelError
 from .blocks import HyenaBlock
-from .fast_mixing import ShortConvolution
 from .gates import evaluating
-from .hyena import HyenaOperator
-from .long_convolution import long_convolution
 from .pretrained import check_ids
 
 # %% auto #0
-__all__ = ['TERMS', 'LayerMemory', 'Memory', 'empty_memory', 'filtered', 'mix_onwards', 'block_onwards', 'extend', 'generate']
+__all__ = ['MixerMemory', 'Memory', 'empty_memory', 'block_onwards', 'extend', 'generate']
 
 # %% ../../nbs/model/45_decoding.ipynb #1eea4901
-@dataclass
-class LayerMemory:
-    """What one Hyena layer needs of the past.
+class MixerMemory(Protocol):
+    """What one layer remembers of its past."""
 
-    Attributes
-    ----------
-    recent : (batch, taps - 1, streams) tensor
-        Last inputs of the short convolution.
-    history : (order - 1, batch, width, capacity) tensor
-        What each long filter has read so far.
-    short : (taps, streams) tensor
-        The short filter, last lag first.
-    taps : (order - 1, width, capacity) tensor
-        The long filters, last lag first.
-    """
-
-    recent: torch.Tensor
-    history: torch.Tensor
-    short: torch.Tensor
-    taps: torch.Tensor
+    def fork(self, copies: int) -> MixerMemory:
+        """A memory that goes its own way, with each sequence so many times in a row."""
 
 
 @dataclass
@@ -52,26 +35,23 @@ class Memory:
 
     Attributes
     ----------
-    layers : list of LayerMemory
+    layers : list of MixerMemory
+    batch : int
+        Sequences.
     length : int
         Positions so far.
     capacity : int
         Positions that there is room for.
     """
 
-    layers: list[LayerMemory]
+    layers: list[MixerMemory]
+    batch: int
     length: int
     capacity: int
 
     def fork(self, copies: int = 1) -> Memory:
         """A memory that goes its own way, with each sequence so many times in a row; the filters are shared."""
-        layers = [
-            LayerMemory(
-                one.recent.repeat_interleave(copies, 0), one.history.repeat_interleave(copies, 1), one.short, one.taps
-            )
-            for one in self.layers
-        ]
-        return Memory(layers, self.length, self.capacity)
+        return Memory([one.fork(copies) for one in self.layers], copies * self.batch, self.length, self.capacity)
 
 
 def empty_memory(model: nn.Module, batch: int, capacity: int) -> Memory:
@@ -80,59 +60,19 @@ def empty_memory(model: nn.Module, batch: int, capacity: int) -> Memory:
     Raises
     ------
     ModelError
-        If the model is two-sided, or does not reach so far.
+        If the model is two-sided, cuts chunks, or does not reach so far.
     """
-    layers = []
-    for block in model.backbone.layers:
-        mixer = block.mixer
-        if mixer.two_sided:
-            raise ModelError("A two-sided model has no past to remember: each base also draws on those after it.")
-        mixer.check_length(capacity)
-        like, streams = mixer.in_proj.weight, (mixer.order + 1) * mixer.d_model
-        recent = like.new_zeros(batch, mixer.short_filter.kernel_size[0] - 1, streams)
-        history = like.new_zeros(mixer.order - 1, batch, mixer.d_model, capacity)
-        short, taps = mixer.short_taps.T.flip(0), mixer.taps(capacity)[0].flip(-1)
-        layers.append(LayerMemory(recent, history, short.contiguous(), taps))
-    return Memory(layers, 0, capacity)
+    if model.backbone.stage is not None:
+        raise ModelError("A model that cuts chunks has no memory of this kind yet; pass the whole sequence to it.")
+    layers = [block.mixer.empty_memory(batch, capacity) for block in model.backbone.layers]
+    return Memory(layers, batch, 0, capacity)
 
 # %% ../../nbs/model/45_decoding.ipynb #1bcfc3f0
-TERMS = 4096  # of a scalar product at a time: they stay in the cache
-
-
-def filtered(memory: LayerMemory, rank: int, start: int, stop: int) -> torch.Tensor:
-    """What a long filter makes of its history at positions start … stop - 1: (batch, positions, width)."""
-    history, turned = memory.history[rank, ..., :stop], memory.taps[rank, :, memory.taps.shape[-1] - stop :]
-    if stop - start > 1:
-        return long_convolution(history, turned.flip(-1))[..., start:].transpose(1, 2)
-    total = torch.linalg.vecdot(history[..., -TERMS:], turned[..., -TERMS:])
-    for place in range(TERMS, stop, TERMS):
-        part = slice(max(0, stop - place - TERMS), stop - place)
-        total += torch.linalg.vecdot(history[..., part], turned[..., part])
-    return total[:, None].to(history.dtype)
-
-
-def mix_onwards(operator: HyenaOperator, hidden: torch.Tensor, memory: LayerMemory, start: int) -> torch.Tensor:
-    """What the operator returns at new positions (batch, positions, d_model), from `start` on; it remembers them."""
-    stop = start + hidden.shape[1]
-    projected = torch.cat([memory.recent, operator.in_proj(hidden)], dim=1)
-    memory.recent = projected[:, hidden.shape[1] :]
-    if stop - start > 1:
-        mixed = ShortConvolution.apply(projected, operator.short_taps, operator.short_filter.bias)
-    else:
-        mixed = (projected * memory.short).sum(1, keepdim=True) + operator.short_filter.bias
-    *gates, value = mixed.to(hidden.dtype).chunk(operator.order + 1, dim=-1)
-    for rank in range(operator.order - 1):
-        memory.history[rank, ..., start:stop] = (value * gates[operator.order - 1 - rank]).transpose(1, 2)
-        value = filtered(memory, rank, start, stop)
-    return operator.out_proj(value * gates[0])
-
-
-def block_onwards(block: HyenaBlock, hidden: torch.Tensor, memory: LayerMemory, start: int) -> torch.Tensor:
+def block_onwards(block: HyenaBlock, hidden: torch.Tensor, memory: MixerMemory) -> torch.Tensor:
     """A block at new positions."""
-    hidden = hidden + mix_onwards(block.mixer, block.norm1(hidden), memory, start)
-    return hidden + block.mlp(block.norm2(hidden))
+    return block.finish(hidden, block.mixer.onwards(block.norm1(hidden), memory))
 
-# %% ../../nbs/model/45_decoding.ipynb #9d513b09
+# %% ../../nbs/model/45_decoding.ipynb #17e3f17e
 @torch.no_grad()
 def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = None) -> tuple[torch.Tensor, Memory]:
     """Scores at new positions of a language model, after a past that is not computed again.
@@ -168,9 +108,9 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     """
     check_ids(input_ids, model.config)
     memory = memory or empty_memory(model, len(input_ids), model.config.sequence_length)
-    start, stop = memory.length, memory.length + input_ids.shape[1]
-    if len(input_ids) != memory.layers[0].recent.shape[0]:
-        raise ModelError(f"{len(input_ids)} sequences came; the past is of {memory.layers[0].recent.shape[0]}.")
+    stop = memory.length + input_ids.shape[1]
+    if len(input_ids) != memory.batch:
+        raise ModelError(f"{len(input_ids)} sequences came; the past is of {memory.batch}.")
     if (input_ids == model.config.pad_token_id).any():
         raise ModelError("Padding came; sequences of one length are led on together, others one by one.")
     if stop > memory.capacity:
@@ -178,7 +118,7 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     with evaluating(model) if model.training else nullcontext():
         hidden = model.get_input_embeddings()(input_ids)
         for block, layer in zip(model.backbone.layers, memory.layers, strict=True):
-            hidden = block_onwards(block, hidden, layer, start)
+            hidden = block_onwards(block, hidden, layer)
         memory.length = stop
         return model.scores(model.backbone.ln_f(hidden)), memory
 

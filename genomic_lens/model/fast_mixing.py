@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
 from .long_convolution import transform_size
-
-if TYPE_CHECKING:
-    from genomic_lens.model.filters import ImplicitFilter
 
 # %% auto #0
 __all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks', 'Circle', 'Spectra',
@@ -128,12 +124,12 @@ def drawn_spectra(operator: nn.Module, length: int) -> Iterator[tuple[slice, tor
         yield channels, circle.spectrum(taps[:, channels], first_lag)
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #df2e4bf1
-def state_of(filters: ImplicitFilter) -> tuple:
+def state_of(filters: nn.Module) -> tuple:
     """What a filter is drawn from, short enough to compare."""
     flat = (parameter.detach().flatten().view(torch.uint8) for parameter in filters.parameters())
-    numbers = torch.cat(list(flat)).cpu().numpy().tobytes()
+    numbers = torch.cat(list(flat))
     tables = ((table.data_ptr(), 0 if table.is_inference() else table._version) for table in filters.buffers())
-    return filters.frequency.device, filters.shift, hash(numbers), *tables
+    return numbers.device, getattr(filters, "shift", None), hash(numbers.cpu().numpy().tobytes()), *tables
 
 # %% ../../nbs/model/18_fast_mixing.ipynb #bf3398ce
 class ShortConvolution(torch.autograd.Function):
@@ -194,7 +190,7 @@ def stretch_streams(
         projected = projected * mask[..., None]
     if (left, right) != (behind, ahead):
         projected = nn.functional.pad(projected, (0, 0, behind - left, ahead - right))
-    mixed = ShortConvolution.apply(projected, operator.short_taps, operator.short_filter.bias)
+    mixed = ShortConvolution.apply(projected, operator.short_taps, operator.short_bias)
     if mask is not None:
         mixed = mixed * mask[:, left : left + mixed.shape[1], None]
     return mixed.chunk(operator.order + 1, dim=-1)

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import nn
 
+from .filter_memory import HistoryMemory
+
 # %% auto #0
 __all__ = ['LAGS', 'lag_features', 'decay_window', 'decay_rates', 'Tensors', 'ImplicitFilter']
 
@@ -199,6 +201,10 @@ class ImplicitFilter(nn.Module):
             if self.bias is not None:
                 taps[:, 0] += self.bias
             return taps
+
+    def memory(self, batch: int, capacity: int, channels: slice) -> HistoryMemory:
+        """What some channels must remember of a past of at most `capacity` positions."""
+        return HistoryMemory(self(capacity)[channels], batch)
 
     def draw(self, place: torch.Tensor, described: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
         """Taps (lags, channels) without the skip term, from places, features and rates."""

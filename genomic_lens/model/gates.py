@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 # %% auto #0
-__all__ = ['Product', 'InverseRoot', 'LayerNorm', 'evaluating', 'explain']
+__all__ = ['Product', 'Contraction', 'InverseRoot', 'Exponential', 'Reciprocal', 'LayerNorm', 'RMSNorm', 'Softmax',
+           'common_shift', 'evaluating', 'explain']
 
 # %% ../../nbs/model/05_gates.ipynb #e8c4a1d4
 class Product(nn.Module):
@@ -28,8 +29,38 @@ class Product(nn.Module):
         return left * right
 
 # %% ../../nbs/model/05_gates.ipynb #0ca497b9
+class Contraction(nn.Module):
+    """A sum of products of two inputs, as in attention: linear in each of them.
+
+    Parameters
+    ----------
+    equation : str
+        As `torch.einsum` takes it. Under attribution rules the batch is the first axis of both inputs.
+
+    Examples
+    --------
+    >>> Contraction("bi,bi->b")(torch.tensor([[2.0, 1.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([10.])
+    """
+
+    def __init__(self, equation: str):
+        super().__init__()
+        self.equation = equation
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return torch.einsum(self.equation, left, right)
+
+    def extra_repr(self) -> str:
+        return repr(self.equation)
+
+# %% ../../nbs/model/05_gates.ipynb #b51a571c
 class InverseRoot(nn.Module):
-    """One over the square root.
+    """One over the square root, ``1 / (sqrt(value) + beside)``.
+
+    Parameters
+    ----------
+    beside : float
+        Added to the root, 0 or more.
 
     Examples
     --------
@@ -37,8 +68,44 @@ class InverseRoot(nn.Module):
     tensor(0.5000)
     """
 
+    def __init__(self, beside: float = 0.0):
+        super().__init__()
+        self.beside = beside
+
     def forward(self, value: torch.Tensor) -> torch.Tensor:
-        return value.rsqrt()
+        if not self.beside:
+            return value.rsqrt()
+        above_zero = value.clamp_min(torch.finfo(value.dtype).tiny)  # the root of zero has no derivative
+        return 1 / (above_zero.sqrt() + self.beside)
+
+    def extra_repr(self) -> str:
+        return f"beside={self.beside}"
+
+
+class Exponential(nn.Module):
+    """The exponential function.
+
+    Examples
+    --------
+    >>> Exponential()(torch.tensor(0.0))
+    tensor(1.)
+    """
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        return value.exp()
+
+
+class Reciprocal(nn.Module):
+    """One over the value.
+
+    Examples
+    --------
+    >>> Reciprocal()(torch.tensor(4.0))
+    tensor(0.2500)
+    """
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        return value.reciprocal()
 
 # %% ../../nbs/model/05_gates.ipynb #8efdccea
 class LayerNorm(nn.LayerNorm):
@@ -71,6 +138,99 @@ class LayerNorm(nn.LayerNorm):
         centred = hidden - hidden.mean(-1, keepdim=True)
         variance = self.square(centred, centred).mean(-1, keepdim=True)
         return self.scale(centred, self.inverse_root(variance + self.eps)) * self.weight + self.bias
+
+# %% ../../nbs/model/05_gates.ipynb #e6d5e49a
+class RMSNorm(nn.Module):
+    """Division by the root of the mean square over the last axis: ``weight * x / (rms(x) + eps)``.
+
+    Parameters
+    ----------
+    width : int
+    eps : float
+        Added to the root, not under it.
+
+    Attributes
+    ----------
+    explaining : bool
+        Whether the fused form runs or the one made of products; `explain` sets it.
+
+    References
+    ----------
+    Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv 1910.07467; `eps` is where StripedHyena has it.
+
+    Examples
+    --------
+    >>> RMSNorm(2)(torch.tensor([1.0, 7.0]))
+    tensor([0.2000, 1.4000], grad_fn=<MulBackward0>)
+    """
+
+    explaining = False
+
+    def __init__(self, width: int, eps: float = 1e-6):
+        super().__init__()
+        self.width, self.eps = width, eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.square, self.inverse_root, self.scale = Product(), InverseRoot(beside=eps), Product()
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        if self.explaining:
+            mean_square = self.square(hidden, hidden).mean(-1, keepdim=True)
+            return self.scale(hidden, self.inverse_root(mean_square)) * self.weight
+        root = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True) * self.width**-0.5
+        return hidden / (root + self.eps) * self.weight
+
+    def extra_repr(self) -> str:
+        return f"{self.width}, eps={self.eps}"
+
+# %% ../../nbs/model/05_gates.ipynb #d7bf51a4
+class Softmax(nn.Module):
+    """Softmax over the last axis, in a fused form and in one made of products.
+
+    A row of scores that are all ``-inf`` (everything is masked) gives zeros. In explain mode a batch of even size is
+    read as sequences and, in its second half, their references.
+
+    Attributes
+    ----------
+    explaining : bool
+        Which form runs; `explain` sets it.
+
+    Examples
+    --------
+    >>> Softmax()(torch.tensor([[0.0, 0.0], [0.0, -torch.inf], [-torch.inf, -torch.inf]]))
+    tensor([[0.5000, 0.5000],
+            [1.0000, 0.0000],
+            [0.0000, 0.0000]])
+    """
+
+    explaining = False
+
+    def __init__(self):
+        super().__init__()
+        self.exponential, self.reciprocal, self.share = Exponential(), Reciprocal(), Product()
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        peaks = scores.detach().amax(-1, keepdim=True)
+        silent = peaks == -torch.inf
+        if not self.explaining:
+            return scores.masked_fill(silent, 0).softmax(-1).masked_fill(silent, 0)
+        parts = self.exponential(scores - common_shift(peaks.masked_fill(silent, 0)))
+        total = parts.sum(-1, keepdim=True).masked_fill(silent, 1)
+        return self.share(parts, self.reciprocal(total))
+
+
+def common_shift(peaks: torch.Tensor) -> torch.Tensor:
+    """The middle between each sequence and its reference, at both of their places; of an odd batch, each its own.
+
+    Examples
+    --------
+    >>> common_shift(torch.tensor([[1.0], [3.0]]))
+    tensor([[2.],
+            [2.]])
+    """
+    if len(peaks) % 2:
+        return peaks
+    actual, reference = peaks.chunk(2)
+    return ((actual + reference) / 2).repeat(2, *[1] * (peaks.ndim - 1))
 
 # %% ../../nbs/model/05_gates.ipynb #0926c6bf
 @contextmanager

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,12 +15,13 @@ from ..errors import ConfigurationError, ModelError
 from .fast_mixing import Spectra, as_it_is, mix, mixed_alone
 from .filters import ImplicitFilter
 from .gates import Product
+from .hyena_memory import HyenaMemory, empty_hyena_memory, mix_onwards
 from .long_convolution import long_convolution
 from .long_training import LONG, mix_and_learn
 from .operators import HyenaFactors, HyenaMixing, HyenaProjections, short_convolution
 
 # %% auto #0
-__all__ = ['HyenaOperator', 'factors', 'projections']
+__all__ = ['HyenaOperator', 'factors', 'every_lag', 'projections']
 
 # %% ../../nbs/model/20_hyena.ipynb #a9545a35
 class HyenaOperator(nn.Module):
@@ -41,6 +43,10 @@ class HyenaOperator(nn.Module):
         False: causal, position i sees 0 … i. True: filters look both ways.
     dropout : float
         On the gated value, 0 to 1.
+    filters : callable or None
+        Makes other long filters: takes their number and `skip`, whether they have a skip term. None: `ImplicitFilter`.
+    bias : bool
+        Whether the projections into the operator and the short convolution have biases.
     filter_options
         Further parameters of `ImplicitFilter`: features, depth, frequency, shift, tables.
 
@@ -68,21 +74,20 @@ class HyenaOperator(nn.Module):
         short_kernel: int = 3,
         two_sided: bool = False,
         dropout: float = 0.0,
+        filters: Callable[..., nn.Module] | None = None,
+        bias: bool = True,
         **filter_options,
     ):
         super().__init__()
         if order < 2:
             raise ConfigurationError(f"order is {order}; a Hyena operator has at least 2 gates.")
         self.d_model, self.l_max, self.order, self.two_sided = d_model, l_max, order, two_sided
-        streams = (order + 1) * d_model
-        self.in_proj = nn.Linear(d_model, streams)
-        self.short_filter = nn.Conv1d(streams, streams, short_kernel, groups=streams)
-        self.filter_fn = ImplicitFilter((order - 1) * d_model, l_max, width=filter_order, **filter_options)
-        self.filter_fn_ahead = None
-        if two_sided:
-            self.filter_fn_ahead = ImplicitFilter(
-                (order - 1) * d_model, l_max, width=filter_order, skip=False, **filter_options
-            )
+        filters = filters or partial(ImplicitFilter, l_max=l_max, width=filter_order, **filter_options)
+        streams, channels = (order + 1) * d_model, (order - 1) * d_model
+        self.in_proj = nn.Linear(d_model, streams, bias=bias)
+        self.short_filter = nn.Conv1d(streams, streams, short_kernel, groups=streams, bias=bias)
+        self.filter_fn = filters(channels, skip=True)
+        self.filter_fn_ahead = filters(channels, skip=False) if two_sided else None
         self.gates = nn.ModuleList(Product() for _ in range(order))
         self.dropout = nn.Dropout(dropout)
         self.explaining, self.spectra = False, Spectra()
@@ -128,13 +133,19 @@ class HyenaOperator(nn.Module):
         self.check_length(hidden.shape[1])
         keep = 1 if mask is None else mask[:, None, :].to(hidden.dtype)
         projected = self.in_proj(hidden).transpose(1, 2) * keep
-        mixed = short_convolution(projected, self.short_taps, self.short_first_lag) + self.short_filter.bias[:, None]
+        mixed = short_convolution(projected, self.short_taps, self.short_first_lag) + self.short_bias[:, None]
         return (mixed * keep).to(hidden.dtype).chunk(self.order + 1, dim=1)
 
     @property
     def short_taps(self) -> torch.Tensor:
         """Taps of the short convolution, (channels, taps), first lag first."""
         return self.short_filter.weight[:, 0].flip(-1)
+
+    @property
+    def short_bias(self) -> torch.Tensor:
+        """Of the short convolution, (channels,); zeros where it has none."""
+        bias = self.short_filter.bias
+        return self.short_filter.weight.new_zeros(len(self.short_filter.weight)) if bias is None else bias
 
     @property
     def short_reach(self) -> tuple[int, int]:
@@ -152,32 +163,53 @@ class HyenaOperator(nn.Module):
         if self.filter_fn_ahead is None:
             return back, 0
         ahead = self.filter_fn_ahead(length).unflatten(0, (self.order - 1, self.d_model))[..., 1:]
-        return torch.cat([ahead.flip(-1), back], dim=-1), 1 - length
+        return torch.cat([ahead.flip(-1), back], dim=-1), -ahead.shape[-1]
 
     def mixing_operator(self, hidden: torch.Tensor) -> HyenaMixing:
         """The linear operator that this layer is at one input (length, d_model) without padding."""
         return HyenaMixing(factors(self, hidden), projections(self))
+
+    def empty_memory(self, batch: int, capacity: int) -> HyenaMemory:
+        """No past, and room for so many positions."""
+        return empty_hyena_memory(self, batch, capacity)
+
+    def onwards(self, hidden: torch.Tensor, memory: HyenaMemory) -> torch.Tensor:
+        """What it returns at (batch, positions, d_model) hidden states that come next; they are remembered."""
+        return mix_onwards(self, hidden, memory)
 
 # %% ../../nbs/model/20_hyena.ipynb #07d657ee
 @torch.no_grad()
 def factors(operator: HyenaOperator, hidden: torch.Tensor) -> HyenaFactors:
     """Gates, filtered signals and filters at one input (length, d_model) without padding."""
     *gates, value = operator.streams(hidden[None], None)
-    taps, first_lag = operator.taps(len(hidden))
+    taps, first_lag = every_lag(*operator.taps(len(hidden)), len(hidden))
     signals = [value]
     for rank, filters in enumerate(taps):
         signals.append(long_convolution(signals[-1] * gates[operator.order - 1 - rank], filters, first_lag))
     return HyenaFactors(torch.cat(gates), torch.cat(signals[::-1]), taps, first_lag)
 
 
+def every_lag(taps: torch.Tensor, first_lag: int, length: int) -> tuple[torch.Tensor, int]:
+    """Filters with zeros at the lags that they do not reach.
+
+    Examples
+    --------
+    >>> every_lag(torch.tensor([1.0, 0.5]), 0, 4)
+    (tensor([1.0000, 0.5000, 0.0000, 0.0000]), 0)
+    """
+    first = 1 - length if first_lag < 0 else 0
+    return nn.functional.pad(taps, (first_lag - first, length - taps.shape[-1] - first_lag)), first
+
+
 def projections(operator: HyenaOperator) -> HyenaProjections:
     """The weights around the gates and filters, one set a stream."""
     streams = (operator.order + 1, operator.d_model)
+    weight, bias = operator.in_proj.weight.detach(), operator.in_proj.bias
     return HyenaProjections(
-        weights=operator.in_proj.weight.detach().unflatten(0, streams),
-        biases=operator.in_proj.bias.detach().unflatten(0, streams),
+        weights=weight.unflatten(0, streams),
+        biases=weight.new_zeros(streams) if bias is None else bias.detach().unflatten(0, streams),
         short_taps=operator.short_taps.detach().unflatten(0, streams),
-        short_biases=operator.short_filter.bias.detach().unflatten(0, streams),
+        short_biases=operator.short_bias.detach().unflatten(0, streams),
         short_first_lag=operator.short_first_lag,
         out_weight=operator.out_proj.weight.detach(),
         out_bias=operator.out_proj.bias.detach(),

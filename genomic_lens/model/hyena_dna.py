@@ -14,19 +14,17 @@ from transformers import (
     AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification,
     AutoTokenizer,
 )  # fmt: skip
-from transformers.utils import logging
 
 from ..config import ALIASES, HyenaGLTConfig
 from ..data.hf_tokenizer import HFDNATokenizer
 from ..errors import ModelError
-from .checkpoints import Weights, canonical_names, fill, infer_shape, read_json, read_weights
-from .filters import ImplicitFilter
+from .checkpoints import Weights, canonical_names, infer_shape, read_json
 from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
-from .pretrained import GenomicPreTrainedModel
+from .published import PublishedModel
 from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0
-__all__ = ['READ', 'HyenaDNAConfig', 'is_own', 'published_config', 'PublishedHyenaDNA', 'HyenaDNAModel', 'HyenaDNAForCausalLM',
+__all__ = ['READ', 'HyenaDNAConfig', 'published_config', 'PublishedHyenaDNA', 'HyenaDNAModel', 'HyenaDNAForCausalLM',
            'HyenaDNAForSequenceClassification', 'HyenaDNAForRegression', 'HyenaDNAForTokenClassification', 'freeze']
 
 # %% ../../nbs/model/60_hyena_dna.ipynb #069e522e
@@ -74,11 +72,6 @@ class HyenaDNAConfig(HyenaGLTConfig):
 READ = ("embed_dropout", "hyena_dropout", "layer_norm_epsilon", "initializer_range")  # what no shape tells
 
 
-def is_own(folder: Path) -> bool:
-    """Whether a folder was written by `save_pretrained` of these models, and not by the published code."""
-    return "filter_tables" in read_json(folder / "config.json")
-
-
 def published_config(weights: Weights, folder: Path, **changes: Any) -> HyenaDNAConfig:
     """The configuration of canonical weights: shapes first, and what shapes do not tell from the folder's file.
 
@@ -101,52 +94,11 @@ def published_config(weights: Weights, folder: Path, **changes: Any) -> HyenaDNA
     return HyenaDNAConfig(**known | changes)
 
 # %% ../../nbs/model/60_hyena_dna.ipynb #c183853a
-class PublishedHyenaDNA(GenomicPreTrainedModel):
+class PublishedHyenaDNA(PublishedModel):
     """What the models of HyenaDNA share: they load published weights."""
 
     config_class = HyenaDNAConfig
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *args: Any,
-        trust_pickle: bool = False,
-        dtype: torch.dtype | None = None,
-        **kwargs: Any,
-    ):
-        """Load a folder or file in a published layout, or what `save_pretrained` wrote.
-
-        Parameters
-        ----------
-        pretrained_model_name_or_path : path or str
-            A path, or the name of a model on the hub.
-        trust_pickle : bool
-            Whether a pickle may be opened that torch's safe mode refuses.
-        dtype : torch.dtype or None
-            Of everything but the filters, which stay in fp32.
-        kwargs
-            Fields of `HyenaDNAConfig` that shall differ, for example `filter_shift` or `num_classes`.
-
-        Raises
-        ------
-        ModelError
-            If there is no such file, or its weights do not fit.
-        """
-        path = Path(pretrained_model_name_or_path)
-        if not path.exists() or is_own(path):
-            return super().from_pretrained(pretrained_model_name_or_path, *args, dtype=dtype, **kwargs)
-        weights = canonical_names(read_weights(path, trust_pickle))
-        model = cls(published_config(weights, path, **kwargs))
-        if dtype is not None:
-            model.to(dtype)
-            for module in model.modules():
-                if isinstance(module, ImplicitFilter):
-                    module.float()
-        new = [name for name in fill(model, weights, path) if not name.startswith("lm_head.")]
-        if new:
-            logging.get_logger("genomic_lens").warning(f"New, to be trained: {', '.join(new)}.")
-        return model.eval()
+    canonical, configuration = staticmethod(canonical_names), staticmethod(published_config)
 
 # %% ../../nbs/model/60_hyena_dna.ipynb #fc918319
 class HyenaDNAModel(PublishedHyenaDNA, HyenaGLTModel):
@@ -210,9 +162,9 @@ def freeze(model: nn.Module, layers: int | None = None) -> nn.Module:
     (False, True)
     """
     backbone = model.backbone
-    if layers is not None and not 0 <= layers <= len(backbone.layers):
-        raise ModelError(f"{layers} layers are to be frozen; the model has {len(backbone.layers)}.")
-    parts = [backbone] if layers is None else [backbone.embeddings, *backbone.layers[:layers]]
+    if layers is not None and not 0 <= layers <= len(backbone.blocks):
+        raise ModelError(f"{layers} layers are to be frozen; the model has {len(backbone.blocks)}.")
+    parts = [backbone] if layers is None else [backbone.embeddings, *backbone.blocks[:layers]]
     for part in parts:
         part.requires_grad_(False)
     return model

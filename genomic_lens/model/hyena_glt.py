@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 
 from ..config import HyenaGLTConfig
 from ..data.hf_tokenizer import HFDNATokenizer
 from .backbone import HyenaBackbone
 from .heads import RegressionHead, SequenceClassificationHead, pool
+from .outputs import HyenaOutput, HyenaSequenceOutput, task_and_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0
@@ -50,7 +50,7 @@ class HyenaGLTModel(GenomicPreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         output_hidden_states: bool = False,
         **ignored,
-    ) -> BaseModelOutput:
+    ) -> HyenaOutput:
         """Hidden states, as `HyenaBackbone` gives them."""
         return self.backbone(input_ids, attention_mask, inputs_embeds, output_hidden_states)
 
@@ -73,7 +73,7 @@ class _SequenceModel(GenomicPreTrainedModel):
         pooling_mask: torch.Tensor | None = None,
         output_hidden_states: bool = False,
         **ignored,
-    ) -> SequenceClassifierOutput:
+    ) -> HyenaSequenceOutput:
         """Score (batch, length) ids; with labels, the loss too.
 
         Parameters
@@ -89,8 +89,8 @@ class _SequenceModel(GenomicPreTrainedModel):
         if pooling_mask is None:
             pooling_mask = self.backbone.content_mask(input_ids, attention_mask, states.last_hidden_state)
         logits = self.head(pool(states.last_hidden_state, pooling_mask, self.config.pooling))
-        loss = None if labels is None else self.loss(logits, labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=states.hidden_states)
+        loss = task_and_routing(None if labels is None else self.loss(logits, labels), states, self.training)
+        return HyenaSequenceOutput(loss=loss, logits=logits, hidden_states=states.hidden_states, routing=states.routing)
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #31a8928a
 class HyenaGLTForSequenceClassification(_SequenceModel):

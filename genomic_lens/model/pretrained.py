@@ -17,6 +17,7 @@ from transformers import initialization as init
 from ..config import HyenaGLTConfig
 from ..errors import DataError, ModelError
 from .filters import ImplicitFilter
+from .gates import RMSNorm
 
 # %% auto #0
 __all__ = ['GenomicPreTrainedModel', 'check_folder', 'check_backbone', 'check_finite', 'initialize', 'fingerprint', 'check_ids',
@@ -171,7 +172,9 @@ def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:
             tables = module.pos_emb.t, module.pos_emb.z, module.modulation.deltas
             for table, value in zip(tables, (place, described, -rates), strict=True):
                 init.copy_(table, value.expand_as(table))
-    elif isinstance(module, (nn.Linear, nn.Embedding)):
+    elif hasattr(module, "draw_start"):
+        module.draw_start()
+    elif isinstance(module, (nn.Linear, nn.Embedding)) and not hasattr(module, "keeps_its_start"):
         depth = 2 * config.n_layers if getattr(module, "writes_residual", False) else 1
         init.normal_(module.weight, std=deviation / depth**0.5)
         if getattr(module, "bias", None) is not None:
@@ -179,7 +182,10 @@ def initialize(module: nn.Module, config: HyenaGLTConfig) -> None:
     elif isinstance(module, nn.Conv1d):
         bound = (module.kernel_size[0] * module.in_channels / module.groups) ** -0.5
         init.uniform_(module.weight, -bound, bound)
-        init.uniform_(module.bias, -bound, bound)
+        if module.bias is not None:
+            init.uniform_(module.bias, -bound, bound)
+    elif isinstance(module, RMSNorm):
+        init.ones_(module.weight)
     elif isinstance(module, nn.LayerNorm):
         init.ones_(module.weight)
         init.zeros_(module.bias)

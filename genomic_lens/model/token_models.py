@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
-from transformers.modeling_outputs import CausalLMOutput, TokenClassifierOutput
 
 from ..config import HyenaGLTConfig
 from ..errors import ModelError
 from .backbone import HyenaBackbone
 from .heads import SequenceClassificationHead
+from .outputs import HyenaCausalOutput, HyenaTokenOutput, task_and_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0
@@ -73,6 +73,8 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
         super().__init__(config)
         if config.two_sided:
             raise ModelError("A two-sided model sees what comes next and cannot predict it; pass two_sided=False.")
+        if config.chunks_by == "merging":
+            raise ModelError("Merged tokens are means over what comes next; for a language model, chunking='routing'.")
         self.backbone = HyenaBackbone(config)
         self.lm_head = nn.Linear(config.d_model, config.embedding_rows, bias=False)
         self.post_init()
@@ -91,7 +93,7 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
         labels: torch.Tensor | None = None,
         output_hidden_states: bool = False,
         **ignored,
-    ) -> CausalLMOutput:
+    ) -> HyenaCausalOutput:
         """Score what follows each of (batch, length) ids; with labels, the loss too.
 
         Parameters
@@ -109,7 +111,8 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
             known = labels if mask is None else labels.masked_fill(~mask, IGNORED)
             scores = logits[:, :-1, : self.config.vocab_size]
             loss = token_loss(scores, known[:, 1:], self.config.label_smoothing)
-        return CausalLMOutput(loss=loss, logits=logits, hidden_states=states.hidden_states)
+        loss = task_and_routing(loss, states, self.training)
+        return HyenaCausalOutput(loss=loss, logits=logits, hidden_states=states.hidden_states, routing=states.routing)
 
     def scores(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores of all rows of the table from (batch, length, d_model) states; rows that pad it have none."""
@@ -162,7 +165,7 @@ class HyenaGLTForTokenClassification(GenomicPreTrainedModel):
         labels: torch.Tensor | None = None,
         output_hidden_states: bool = False,
         **ignored,
-    ) -> TokenClassifierOutput:
+    ) -> HyenaTokenOutput:
         """Score each of (batch, length) ids; with labels (-100: none), the loss too."""
         states = self.backbone(input_ids, attention_mask, inputs_embeds, output_hidden_states)
         logits, loss = self.head(states.last_hidden_state), None
@@ -170,7 +173,8 @@ class HyenaGLTForTokenClassification(GenomicPreTrainedModel):
             check_labels(labels, self.config.num_labels)
             counted = self.backbone.content_mask(input_ids, attention_mask, logits)
             loss = token_loss(logits, labels.masked_fill(~counted, IGNORED), self.config.label_smoothing)
-        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=states.hidden_states)
+        loss = task_and_routing(loss, states, self.training)
+        return HyenaTokenOutput(loss=loss, logits=logits, hidden_states=states.hidden_states, routing=states.routing)
 
 # %% ../../nbs/model/42_token_models.ipynb #ca050de3
 AutoModelForCausalLM.register(HyenaGLTConfig, HyenaGLTForCausalLM)

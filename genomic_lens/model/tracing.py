@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
+from .chunk_mixing import SmoothingMixing, UnmergedMixing
+from .chunking import to_bases
 from .gates import evaluating
 from .operators import MixingOperator
 
@@ -40,24 +42,65 @@ class Trace:
     mask : (batch, length) bool tensor
         True at tokens that are no padding.
     output
-        What the model returned.
+        What the model returned; its `routing` tells which tokens are in which chunk.
+    symmetric : bool
+        Whether chunks are smoothed from either end.
     """
 
-    def __init__(self, layers: dict[int, tuple[nn.Module, torch.Tensor, torch.Tensor]], mask: torch.Tensor, output):
-        self.layers, self.mask, self.output = layers, mask, output
+    def __init__(
+        self,
+        layers: dict[int, tuple[nn.Module, torch.Tensor, torch.Tensor]],
+        mask: torch.Tensor,
+        output,
+        symmetric: bool = False,
+    ):
+        self.layers, self.mask, self.output, self.symmetric = layers, mask, output, symmetric
 
     def operator(self, layer: int, item: int = 0) -> MixingOperator:
-        """The mixing operator of one layer (0 is the first) for one sequence of the batch."""
-        mixer, inputs, _ = self._layer(layer)
-        return mixer.mixing_operator(inputs[item, self.tokens(item)])
+        """The mixing operator of one layer (0 is the first) for one sequence, from token to token also on chunks."""
+        operator = self.on_chunks(layer, item)
+        index = self.chunk_index(layer, item)
+        return operator if index is None else UnmergedMixing(operator, index)
+
+    def on_chunks(self, layer: int, item: int = 0) -> MixingOperator:
+        """The same from chunk to chunk where the layer works on chunks."""
+        return self._layer(layer)[0].mixing_operator(self._part(layer, item, 1))
+
+    def smoothing(self, stage: int = 0, item: int = 0) -> MixingOperator:
+        """What the way up from a stage of H-Net moves from token to token: the moving average over chunks.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such stage.
+        """
+        routing = self.output.get("routing") or ()
+        if not 0 <= stage < len(routing):
+            raise ModelError(f"Stage {stage} was asked for; this model has {len(routing)} stages of chunks.")
+        probability, start, _, index = (part[item, self.tokens(item)] for part in routing[stage])
+        return UnmergedMixing(SmoothingMixing(probability[start], 1, self.symmetric), index)
+
+    def chunk_index(self, layer: int, item: int = 0) -> torch.Tensor | None:
+        """The chunk of each token of one sequence at the depth of a layer; None on tokens themselves."""
+        depth = getattr(self._layer(layer)[0], "depth", 0)
+        return self.output["routing"][depth - 1].index[item, self.tokens(item)] if depth else None
 
     def mixed(self, layer: int, item: int = 0) -> torch.Tensor:
-        """What the mixer of a layer returned for one sequence, (length, width)."""
-        return self._layer(layer)[2][item, self.tokens(item)]
+        """What the mixer of a layer returned for one sequence, (length, width); that of its chunk at each token."""
+        return self._spread(layer, item, self._part(layer, item, 2))
 
     def entered(self, layer: int, item: int = 0) -> torch.Tensor:
-        """What went into the mixer of a layer for one sequence, (length, width)."""
-        return self._layer(layer)[1][item, self.tokens(item)]
+        """What went into the mixer of a layer for one sequence, (length, width); that of its chunk at each token."""
+        return self._spread(layer, item, self._part(layer, item, 1))
+
+    def _part(self, layer: int, item: int, which: int) -> torch.Tensor:
+        """Inputs (1) or outputs (2) of a layer at the tokens, or at the chunks, of one sequence."""
+        whole, index = self._layer(layer)[which][item], self.chunk_index(layer, item)
+        return whole[self.tokens(item)] if index is None else whole[: int(index.max()) + 1]
+
+    def _spread(self, layer: int, item: int, values: torch.Tensor) -> torch.Tensor:
+        index = self.chunk_index(layer, item)
+        return values if index is None else to_bases(values[None], index[None])[0]
 
     def tokens(self, item: int) -> slice:
         """Where in its row of the batch a sequence stands."""
@@ -132,4 +175,4 @@ def trace(
     mask = model.config.pad_token_id != input_ids if attention_mask is None else attention_mask.bool()
     with evaluating(model), recording({layer: found[layer] for layer in wanted}) as kept, torch.no_grad():
         output = model(input_ids=input_ids, attention_mask=mask)
-    return Trace(kept, mask, output)
+    return Trace(kept, mask, output, symmetric=getattr(model.config, "two_sided", False))

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 
+from ..config import HyenaGLTConfig
 from ..errors import ModelError, unknown_name
-from .checkpoints import read_json
+from .checkpoints import read_json, read_weights
 from genomic_lens.model.hyena_dna import (
     HyenaDNAConfig,
     HyenaDNAForCausalLM,
@@ -21,14 +22,21 @@ from genomic_lens.model.hyena_dna import (
     HyenaDNAForTokenClassification,
     HyenaDNAModel,
     PublishedHyenaDNA,
-    is_own,
 )
 from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
 from .pretrained import GenomicPreTrainedModel
+from .published import is_own
+from genomic_lens.model.striped_hyena import (
+    StripedHyenaForCausalLM,
+    StripedHyenaForRegression,
+    StripedHyenaForSequenceClassification,
+    StripedHyenaForTokenClassification,
+    StripedHyenaModel,
+)
 from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0
-__all__ = ['HUB', 'ZOO', 'KINDS', 'Published', 'published', 'model_config', 'list_models', 'load', 'open_model']
+__all__ = ['HUB', 'ZOO', 'SIZES', 'KINDS', 'Published', 'published', 'model_config', 'list_models', 'load', 'open_model']
 
 # %% ../../nbs/model/65_zoo.ipynb #e29273ae
 class Published(NamedTuple):
@@ -60,27 +68,52 @@ def published(name: str) -> Published:
     ------
     DataError
         For an unknown name, with the closest one.
+    ModelError
+        For a size of which no weights are published.
     """
+    if name in SIZES:
+        raise ModelError(f"No weights of {name} are published; train a model of model_config({name!r}).")
     if name not in ZOO:
-        raise unknown_name("model", name, ZOO)
+        raise unknown_name("model", name, (*ZOO, *SIZES))
     return ZOO[name]
 
 # %% ../../nbs/model/65_zoo.ipynb #a3bf7c56
-def model_config(name: str, **changes: Any) -> HyenaDNAConfig:
-    """The configuration of a published model, for one with random weights.
+SIZES = {
+    "hyena-glt-tiny": {"d_model": 128, "n_layers": 4, "sequence_length": 4096},
+    "hyena-glt-small": {"d_model": 256, "n_layers": 6, "sequence_length": 16_384},
+    "hyena-glt-base": {"d_model": 512, "n_layers": 8, "sequence_length": 32_768},
+}
+
+
+def model_config(name: str, **changes: Any) -> HyenaGLTConfig:
+    """The configuration of a model by its name, for one with random weights.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_models()`.
+    changes
+        Fields that shall differ.
+
+    Raises
+    ------
+    DataError
+        For an unknown name.
 
     Examples
     --------
-    >>> model_config("hyenadna-tiny-1k").sequence_length
-    1026
+    >>> model_config("hyenadna-tiny-1k").sequence_length, model_config("hyena-glt-base").chunks_by
+    (1026, 'merging')
     """
+    if name in SIZES:
+        return HyenaGLTConfig(**{"vocab_size": 12, "use_dynamic_merging": True} | SIZES[name] | changes)
     entry = published(name)
     shape = {"d_model": entry.d_model, "n_layers": entry.n_layers, "sequence_length": entry.sequence_length}
     return HyenaDNAConfig(**shape | changes)
 
 # %% ../../nbs/model/65_zoo.ipynb #d77c3943
 def list_models() -> pd.DataFrame:
-    """The models that have a name: shapes, numbers of parameters, and where they are published.
+    """The models that have a name: shapes, numbers of parameters, and where they are published, if they are.
 
     Examples
     --------
@@ -88,12 +121,14 @@ def list_models() -> pd.DataFrame:
     np.int64(436096)
     """
     rows = {}
-    for name, entry in ZOO.items():
+    for name in (*ZOO, *SIZES):
+        config = model_config(name)
         with torch.device("meta"):
-            model = HyenaDNAForCausalLM(model_config(name))
-        count = sum(parameter.numel() for parameter in model.parameters())
-        rows[name] = {**entry._asdict(), "parameters": count}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+            model = (HyenaDNAForCausalLM if name in ZOO else HyenaGLTModel)(config)
+        shape = {field: getattr(config, field) for field in ("d_model", "n_layers", "sequence_length")}
+        entry = {"repository": ZOO[name].repository, "trained_on": ZOO[name].trained_on} if name in ZOO else {}
+        rows[name] = {**shape, **entry, "parameters": sum(parameter.numel() for parameter in model.parameters())}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name").fillna("")
 
 # %% ../../nbs/model/65_zoo.ipynb #924f97dd
 def load(
@@ -157,6 +192,11 @@ KINDS = {
         HyenaDNAForRegression,
         HyenaDNAForCausalLM,
         HyenaDNAForTokenClassification,
+        StripedHyenaModel,
+        StripedHyenaForSequenceClassification,
+        StripedHyenaForRegression,
+        StripedHyenaForCausalLM,
+        StripedHyenaForTokenClassification,
     )
 }
 
@@ -184,7 +224,8 @@ def open_model(name: str | Path) -> GenomicPreTrainedModel:
     if not folder.exists():
         raise ModelError(f"{name} is neither a folder nor a name in the zoo; those are {', '.join(ZOO)}.")
     if not is_own(folder):
-        return HyenaDNAForCausalLM.from_pretrained(folder)
+        striped = any(key.startswith("blocks.0.projections.") for key in read_weights(folder))
+        return (StripedHyenaForCausalLM if striped else HyenaDNAForCausalLM).from_pretrained(folder)
     wrote = (read_json(folder / "config.json").get("architectures") or ["nothing"])[0]
     if wrote not in KINDS:
         raise ModelError(f"{folder} was written by {wrote}; expected one of {', '.join(KINDS)}.")

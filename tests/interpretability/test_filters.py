@@ -110,7 +110,7 @@ def test_the_record_says_what_it_holds(make_model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layer": 2}, "Layer 2 was asked for; this model has 2"),
+        ({"layer": 2}, "Layer 2 was asked for; those with long filters are 0, 1"),
         ({"layer": -1}, "Layer -1 was asked for"),
         ({"layer": 0, "index": 1}, "Filter 1 was asked for; layer 0 has 1"),
         ({"layer": 0, "index": -1}, "Filter -1 was asked for"),
@@ -124,5 +124,5 @@ def test_what_a_model_does_not_have_is_refused(make_model, options, message):
 
 
 def test_a_model_without_long_filters_is_refused():
-    with pytest.raises(ModelError, match="has 0 layers with long filters"):
+    with pytest.raises(ModelError, match="those with long filters are none"):
         filter_bank(nn.Linear(1, 1), layer=0)

@@ -7,8 +7,18 @@ import torch
 from torch import nn
 
 from genomic_lens.errors import ModelError
-from genomic_lens.interpretability.rules import UNARY, exact_rules, rule_of
-from genomic_lens.model.gates import InverseRoot, LayerNorm, Product
+from genomic_lens.interpretability.rules import RULES, UNARY, exact_rules, rule_of
+from genomic_lens.model.attention import RotaryAttention
+from genomic_lens.model.gates import (
+    Contraction,
+    Exponential,
+    InverseRoot,
+    LayerNorm,
+    Product,
+    Reciprocal,
+    RMSNorm,
+    Softmax,
+)
 
 DOUBLE = torch.float64
 ACTIVATIONS = [nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softplus(), nn.ELU()]
@@ -84,6 +94,155 @@ def test_a_layer_norm_adds_up():
     assert abs((slope * (actual - reference)).sum() - rise) > 0.1 * abs(rise)
 
 
+def gap(model, actual, reference):
+    """Completeness: how much of the rise the contributions miss, relative to the larger of it and them."""
+    found, first, second = multipliers(model, actual, reference)
+    contributions, rise = found * (actual - reference), (first - second).sum()
+    scale = max(abs(rise), contributions.abs().sum(), 1e-3)
+    assert contributions.abs().max() > 1e-6, "a model that does not move says nothing"
+    return (abs(contributions.sum() - rise) / scale).item()
+
+
+@pytest.mark.parametrize("width", [2, 7])
+def test_a_root_mean_square_norm_adds_up(width):
+    torch.manual_seed(0)
+    norm = RMSNorm(width, eps=0.1).double()
+    nn.init.normal_(norm.weight)
+    actual, reference = 3 * torch.randn(4, 5, width, dtype=DOUBLE), torch.randn(4, 5, width, dtype=DOUBLE)
+    assert gap(norm, actual, reference) < 1e-13
+    actual[:, 2], reference[:, 3] = 0, 0
+    assert gap(norm, actual, reference) < 1e-13
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+def test_a_norm_of_nothing_against_nothing_has_finite_multipliers(dtype):
+    """Embeddings of padding are zero in a sequence and its reference."""
+    nothing = torch.zeros(1, 3, dtype=dtype)
+    found = multipliers(RMSNorm(3).to(dtype), nothing, nothing)[0]
+    torch.testing.assert_close(found, torch.full_like(nothing, 1e6))
+
+
+# --- contractions ---------------------------------------------------------------------------------------------------
+
+
+def halves(first: tuple[int, ...], second: tuple[int, ...]):
+    """Splits (batch, numbers) into two tensors of such shapes a sequence."""
+    count = torch.Size(first).numel()
+    return lambda inputs: (inputs[:, :count].unflatten(1, first), inputs[:, count:].unflatten(1, second))
+
+
+EQUATIONS = [
+    ("bhid,bhjd->bhij", (2, 3, 4), (2, 5, 4)),  # scores
+    ("bhij,bhjd->bhid", (2, 3, 5), (2, 5, 4)),  # mixed values
+    ("bi,bi->bi", (6,), (6,)),
+    ("bi,bj->b", (3,), (4,)),  # sums over axes that only one of them has
+    ("b...i,bi->b...", (2, 3), (3,)),
+    ("bii,bj->bij", (3, 3), (2,)),  # a diagonal
+]
+
+
+@pytest.mark.parametrize(("equation", "first", "second"), EQUATIONS)
+def test_a_contraction_adds_up_and_is_the_same_products_added(equation, first, second):
+    torch.manual_seed(0)
+    split = halves(first, second)
+    actual, reference = torch.randn(2, 3, sum(torch.Size(part).numel() for part in (first, second)), dtype=DOUBLE)
+    contraction = Apply(Contraction(equation), split)
+    assert gap(contraction, actual, reference) < 1e-13
+    found = multipliers(contraction, actual, reference)[0]
+    mean = ((actual + reference) / 2).requires_grad_()
+    (expected,) = torch.autograd.grad(torch.einsum(equation, *split(mean)).sum(), mean)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_a_contraction_solved_by_hand():
+    """From (1, 2) · (1, 1) = 3 to (3, 2) · (5, 1) = 17; only the first of each changes, as in the product above."""
+    dot = Apply(Contraction("bi,bi->b"), halves((2,), (2,)))
+    actual, reference = torch.tensor([[3.0, 2.0, 5.0, 1.0]]), torch.tensor([[1.0, 2.0, 1.0, 1.0]])
+    found, first, second = multipliers(dot, actual, reference)
+    assert found.tolist() == [[3, 1, 2, 2]]
+    assert (first - second).item() == 14 == (found * (actual - reference)).sum()
+
+
+def test_a_contraction_of_a_tensor_with_itself_adds_up():
+    square = Apply(Contraction("bi,bi->b"), lambda inputs: (inputs, inputs))
+    assert multipliers(square, torch.tensor([[3.0]]), torch.tensor([[1.0]]))[0].item() == 4
+
+
+# --- softmax and attention ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spread", [1e-9, 1e-3, 1.0, 30.0])
+def test_a_softmax_adds_up_with_maxima_far_apart(spread):
+    """In the last case scores differ by up to 150 within a row, and by 60 between a sequence and its reference."""
+    torch.manual_seed(0)
+    model = nn.Sequential(Apply(Softmax(), lambda inputs: (spread * inputs,)), nn.Linear(6, 1)).double()
+    actual, reference = torch.randn(2, 4, 3, 6, dtype=DOUBLE)
+    found, first, second = multipliers(model, actual, reference + 2)
+    contributions = found * (actual - reference - 2)
+    missed = abs(contributions.sum() - (first - second).sum()) / contributions.abs().sum()
+    assert missed < max(1e-10, 1e-15 / spread)  # outputs that differ by 1e-9 are themselves rounded
+
+
+class Attentive(nn.Module):
+    """Two norms around an attention layer whose weights are far from uniform, and a bent read-out."""
+
+    def __init__(self, mask=None, **options):
+        super().__init__()
+        self.mask, self.norm, self.attention = mask, RMSNorm(8, eps=0.1), RotaryAttention(8, 2, 16, **options)
+        self.last, self.out, self.bend = LayerNorm(8), nn.Linear(8, 1), nn.GELU()
+        with torch.no_grad():
+            self.attention.qkv_proj.weight *= 4
+
+    def forward(self, inputs):
+        mask = None if self.mask is None else self.mask.repeat(len(inputs) // len(self.mask), 1)
+        hidden = inputs + self.attention(self.norm(inputs), mask)
+        hidden = hidden if mask is None else hidden * mask[..., None]
+        return self.bend(self.out(self.last(hidden))).sum((1, 2))
+
+
+PADDED = torch.arange(7) >= torch.tensor([[0], [3], [6]])
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+@pytest.mark.parametrize("mask", [None, PADDED, PADDED.flip(1)], ids=["alone", "left", "right"])
+def test_attention_between_norms_adds_up(two_sided, mask):
+    """The derivative alone is far off, so the layer bends enough to tell."""
+    torch.manual_seed(0)
+    model = Attentive(mask, two_sided=two_sided, bias=True).double()
+    actual, reference = 2 * torch.randn(2, 3, 7, 8, dtype=DOUBLE)
+    assert gap(model, actual, reference) < 1e-10
+    found, first, second = multipliers(model, actual, reference)
+    (slope,) = torch.autograd.grad(model(actual.requires_grad_()).sum(), actual)
+    missed = (slope * (actual - reference)).sum() - (first - second).sum()
+    assert abs(missed) > 0.1 * abs((first - second).sum())
+    if mask is not None:
+        assert found[~mask].abs().max() == 0
+
+
+@pytest.mark.parametrize("change", [1e-12, 1e-8, 1e-4, 1e-2])
+def test_multipliers_of_attention_are_its_derivative_where_little_changes(change):
+    """Closed forms do not lose digits where values are close; a quotient of differences would have none left."""
+    torch.manual_seed(0)
+    model = Attentive(bias=True).double()
+    reference = torch.randn(2, 7, 8, dtype=DOUBLE)
+    actual = reference + change * torch.randn(2, 7, 8, dtype=DOUBLE)
+    found = multipliers(model, actual, reference)[0]
+    middle = ((actual + reference) / 2).requires_grad_()
+    (slope,) = torch.autograd.grad(model(middle).sum(), middle)
+    assert (found - slope).abs().max() < (1e-9 + 10 * change**2) * slope.abs().max()
+
+
+def test_attention_without_its_rules_does_not_add_up(monkeypatch):
+    """Any of the rules taken away, the same model misses the sum."""
+    torch.manual_seed(0)
+    model = Attentive(bias=True).double()
+    actual, reference = 2 * torch.randn(2, 3, 7, 8, dtype=DOUBLE)
+    for kind in (Contraction, Exponential, Reciprocal):
+        with monkeypatch.context() as patched:
+            patched.setitem(RULES, kind, lambda module, inputs, output: None)
+            assert gap(model, actual, reference) > 1e-3
+
+
 # --- unary functions ------------------------------------------------------------------------------------------------
 
 
@@ -113,14 +272,37 @@ def test_rescale_stays_exact_in_single_precision_however_small_the_change(activa
     torch.testing.assert_close(found.double(), expected, rtol=2e-4, atol=0)
 
 
-@pytest.mark.parametrize("change", [0.0, 1e-6, 1e-3, 3.0])
-def test_the_inverse_root_has_the_slope_of_its_chord_in_closed_form(change):
-    """In single precision, against the chord in double precision (against the derivative -x^-1.5 / 2 at no change)."""
+CLOSED = {
+    "exponential": (Exponential(), torch.exp, torch.exp),
+    "reciprocal": (Reciprocal(), torch.reciprocal, lambda value: -(value**-2)),
+    "inverse root": (InverseRoot(), torch.rsqrt, lambda value: -(value**-1.5) / 2),
+    "inverse root beside": (
+        InverseRoot(beside=0.3),
+        lambda value: 1 / (value**0.5 + 0.3),
+        lambda value: -1 / (2 * value**0.5 * (value**0.5 + 0.3) ** 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+@pytest.mark.parametrize("change", [0.0, 1e-6, 1e-4, 1e-2, 3.0])
+def test_closed_forms_are_the_slope_of_the_chord_however_small_the_change(name, change):
+    """In single precision, against the chord in double precision (against the derivative where nothing changes)."""
+    module, function, derivative = CLOSED[name]
     actual, reference = torch.tensor([[0.5, 4.0]]) * (1 + change), torch.tensor([[0.5, 4.0]])
     wide, base = actual.double(), reference.double()
-    chord = (wide**-0.5 - base**-0.5) / (wide - base) if change else -0.5 * base**-1.5
-    found = multipliers(Apply(InverseRoot()), actual, reference)[0]
-    torch.testing.assert_close(found.double(), chord, rtol=1e-6, atol=0)
+    chord = (function(wide) - function(base)) / (wide - base) if change else derivative(base)
+    for first, second in ((actual, reference), (reference, actual)):
+        found = multipliers(Apply(module), first, second)[0]
+        torch.testing.assert_close(found.double(), chord, rtol=1e-6, atol=0)
+
+
+def test_an_exponential_far_down_has_the_slope_of_its_chord_and_a_masked_one_has_none():
+    actual = torch.tensor([[-torch.inf, 0.0, -200.0, 0.0]], dtype=DOUBLE)
+    reference = torch.tensor([[-torch.inf, -800.0, -900.0, -torch.inf]], dtype=DOUBLE)
+    found = multipliers(Apply(Exponential()), actual, reference)[0]
+    expected = torch.tensor([[0.0, 1 / 800, torch.tensor(-200.0, dtype=DOUBLE).exp() / 700, 0.0]], dtype=DOUBLE)
+    torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-300)
 
 
 # --- which module follows which rule --------------------------------------------------------------------------------
@@ -137,7 +319,9 @@ def test_a_leaf_without_a_rule_is_refused_by_name(leaf):
         pass
 
 
-@pytest.mark.parametrize("module", [nn.Linear(1, 1), nn.Dropout(), nn.ModuleList(), nn.Sequential(), LayerNorm(2)])
+@pytest.mark.parametrize(
+    "module", [nn.Linear(1, 1), nn.Dropout(), nn.ModuleList(), nn.Sequential(), LayerNorm(2), RMSNorm(2), Softmax()]
+)
 def test_linear_parts_and_containers_pass_through(module):
     """An empty container is a leaf, too: a model of depth 0 has one."""
     assert rule_of(module) is None

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from genomic_lens.config import HyenaGLTConfig
-from genomic_lens.model.blocks import MLP, HyenaBlock, hyena_mixer
+from genomic_lens.model.blocks import MLP, HyenaBlock
+from genomic_lens.model.mixers import hyena_mixer
 
 SMALL = {"d_model": 8, "sequence_length": 16, "n_layers": 1}
 

@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_whole_however_the_sequence_is_cut(build, ids, o
 def test_variants_share_what_comes_before_them(build, ids):
     model = build()
     _, past = extend(model, ids[:, :25])
-    before = [layer.history.clone() for layer in past.layers]
+    before = [layer.filters[0].history.clone() for layer in past.layers]
     for base in (7, 8):
         variant = ids[:, 25:].clone()
         variant[:, 0] = base
@@ -48,7 +48,7 @@ def test_variants_share_what_comes_before_them(build, ids):
         torch.testing.assert_close(scores[..., :12], whole[:, 25:, :12], rtol=0, atol=1e-10)
     assert past.length == 25
     for layer, kept in zip(past.layers, before, strict=True):
-        assert torch.equal(layer.history, kept)
+        assert torch.equal(layer.filters[0].history, kept)
 
 
 def test_one_past_serves_several_variants_at_once(build, ids):
@@ -91,7 +91,7 @@ def test_the_model_keeps_its_mode_and_no_gradient_is_kept(build, ids):
     scores, past = extend(model, ids)
     assert model.training
     assert not scores.requires_grad
-    assert not past.layers[0].history.requires_grad
+    assert not past.layers[0].filters[0].history.requires_grad
 
 
 def test_what_cannot_be_led_on_is_refused(build, build_model, ids):

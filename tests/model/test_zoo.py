@@ -18,7 +18,16 @@ TENSORS = {"hyenadna-tiny-1k": 450_712, "hyenadna-small-32k": 4_069_168, "hyenad
 
 
 def test_the_seven_sizes_have_the_published_numbers_of_parameters():
-    assert list_models()["parameters"].to_dict() == PARAMETERS
+    models = list_models()
+    assert models.loc[list(PARAMETERS), "parameters"].to_dict() == PARAMETERS
+    assert set(models.index) - set(PARAMETERS) == {"hyena-glt-tiny", "hyena-glt-small", "hyena-glt-base"}
+
+
+def test_sizes_without_published_weights_are_shapes_to_train():
+    config = model_config("hyena-glt-tiny", num_classes=3)
+    assert (config.d_model, config.chunks_by, config.num_labels) == (128, "merging", 3)
+    with pytest.raises(ModelError, match=r"No weights of hyena-glt-base are published; train"):
+        load("hyena-glt-base")
 
 
 @pytest.mark.parametrize("name", TENSORS)
