@@ -12,12 +12,16 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
+from ..model.explicit_filters import ExplicitFilter
 from ..model.filters import Tensors
 from ..model.gates import Contraction, Exponential, InverseRoot, Product, Reciprocal, explain
+from ..model.modal_filters import ModalFilter
+from ..model.patches import MarkovTable
 
 # %% auto #0
-__all__ = ['RULES', 'UNARY', 'LINEAR', 'CONTAINERS', 'ProductRule', 'pair_mean', 'both', 'ContractionRule', 'RescaleRule',
-           'pair_difference', 'InverseRootRule', 'ReciprocalRule', 'ExponentialRule', 'rule_of', 'exact_rules']
+__all__ = ['RULES', 'UNARY', 'LINEAR', 'CONTAINERS', 'CONSTANT', 'ProductRule', 'pair_mean', 'both', 'ContractionRule',
+           'RescaleRule', 'pair_difference', 'InverseRootRule', 'ReciprocalRule', 'ExponentialRule', 'rule_of',
+           'exact_rules']
 
 # %% ../../nbs/interpretability/20_rules.ipynb #08e45ae9
 class ProductRule(torch.autograd.Function):
@@ -171,6 +175,7 @@ RULES = {
 UNARY = (nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU)
 LINEAR = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Dropout, nn.Identity)
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, Tensors)  # they may be empty
+CONSTANT = (ExplicitFilter, ModalFilter, MarkovTable)  # what they give does not depend on what is explained
 
 # %% ../../nbs/interpretability/20_rules.ipynb #f97d8047
 def rule_of(module: nn.Module):
@@ -192,7 +197,7 @@ def rule_of(module: nn.Module):
     if isinstance(module, UNARY):
         function = module.forward
         return lambda module, inputs, output: RescaleRule.apply(inputs[0], function)
-    if isinstance(module, (*LINEAR, *CONTAINERS)) or any(True for _ in module.children()):
+    if isinstance(module, (*LINEAR, *CONTAINERS, *CONSTANT)) or any(True for _ in module.children()):
         return None
     raise ModelError(
         f"{type(module).__name__} has no attribution rule; expected linear parts and "

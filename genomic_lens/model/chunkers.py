@@ -12,11 +12,11 @@ from transformers import initialization as init
 from ..errors import ConfigurationError, ModelError
 from .chunking import Chunks, one_with_gradient, smoothed, to_bases, to_chunks, with_means
 from .patch_attention import PatchPooling, PatchUnpooling
-from .patches import MarkovTable, patch_starts
+from .patches import MarkovTable, patch_starts, threshold_for
 from .routing import Boundaries, Router
 
 # %% auto #0
-__all__ = ['FromZero', 'RoutingChunker', 'AlikeRouter', 'DynamicMergingLayer', 'PatchRouter', 'PatchChunker']
+__all__ = ['FromZero', 'RoutingChunker', 'AlikeRouter', 'DynamicMergingLayer', 'PatchRouter', 'PatchChunker', 'fit_patches']
 
 # %% ../../nbs/model/32_chunkers.ipynb #869b9689
 class FromZero(nn.Linear):
@@ -210,3 +210,43 @@ class PatchChunker(nn.Module):
     def up(self, states: torch.Tensor, chunks: Chunks, hidden: torch.Tensor) -> torch.Tensor:
         """Each base's own state, and what it reads of a patch."""
         return hidden + self.unpooling(hidden, states, chunks.index)
+
+# %% ../../nbs/model/32_chunkers.ipynb #87ec3f92
+@torch.no_grad()
+def fit_patches(model: nn.Module, ids: torch.Tensor, mean_length: float) -> float:
+    """Count words in (batch, length) token ids, and choose the threshold for patches of a wanted mean length.
+
+    Parameters
+    ----------
+    model : Module
+        Cuts patches; its table and its threshold are set, the latter in its configuration, too.
+    ids : (batch, length) int tensor
+        Of typical DNA, a genome for example.
+    mean_length : float
+        In bases, above 1.
+
+    Returns
+    -------
+    float
+        The threshold in nats.
+
+    Raises
+    ------
+    ModelError
+        If the model cuts no patches.
+
+    Examples
+    --------
+    >>> fit_patches(model, ids, mean_length=6)  # doctest: +SKIP
+    1.369
+    """
+    routers = [module for module in model.modules() if isinstance(module, PatchRouter)]
+    if not routers:
+        raise ModelError("This model cuts no patches; pass chunking='patches' to its configuration.")
+    for router in routers:
+        letters = ids.cpu() - router.first_id
+        table = MarkovTable(router.table.order).fit(letters)
+        router.table.load_state_dict(table.state_dict())
+        router.threshold = threshold_for(table.entropies(letters), mean_length)
+    model.config.patch_threshold = routers[0].threshold
+    return routers[0].threshold

@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['pool', 'pool_weights', 'SequenceClassificationHead', 'RegressionHead']
+__all__ = ['pool', 'pool_weights', 'SequenceClassificationHead', 'TokenClassificationHead', 'RegressionHead']
 
 # %% ../../nbs/model/30_heads.ipynb #410e6b28
 def pool(
@@ -87,6 +87,22 @@ class SequenceClassificationHead(nn.Module):
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
         return self.score(self.dropout(pooled))
+
+# %% ../../nbs/model/30_heads.ipynb #d38d687b
+class TokenClassificationHead(SequenceClassificationHead):
+    """One score a class from the state of each token.
+
+    Parameters
+    ----------
+    d_model, num_classes : int
+    dropout : float
+        0 to 1.
+
+    Examples
+    --------
+    >>> TokenClassificationHead(d_model=8, num_classes=3)(torch.zeros(2, 5, 8)).shape
+    torch.Size([2, 5, 3])
+    """
 
 # %% ../../nbs/model/30_heads.ipynb #72e846ca
 class RegressionHead(SequenceClassificationHead):

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 from ..config import HyenaGLTConfig
 from ..errors import ModelError
 from .backbone import HyenaBackbone
-from .heads import SequenceClassificationHead
+from .heads import TokenClassificationHead
 from .outputs import HyenaCausalOutput, HyenaTokenOutput, task_and_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
@@ -154,7 +154,7 @@ class HyenaGLTForTokenClassification(GenomicPreTrainedModel):
     def __init__(self, config: HyenaGLTConfig):
         super().__init__(config)
         self.backbone = HyenaBackbone(config)
-        self.head = SequenceClassificationHead(config.d_model, config.num_labels, config.dropout)
+        self.head = TokenClassificationHead(config.d_model, config.num_labels, config.dropout)
         self.post_init()
 
     def forward(

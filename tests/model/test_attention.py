@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from genomic_lens.errors import ConfigurationError, ModelError
+from genomic_lens.model import attention
 from genomic_lens.model.attention import AttentionMemory, RotaryAttention, padding_shows, visible
 from genomic_lens.model.attention_mixing import AttentionMixing, rotary_tables, turn
 from genomic_lens.model.gates import Contraction, Exponential, Product, Reciprocal, explain
@@ -167,6 +168,23 @@ def test_padding_gets_no_gradient_and_makes_none_undefined(build, two_sided):
     assert hidden.grad.isfinite().all()
     assert hidden.grad[~mask].abs().max() == 0
     assert hidden.grad[mask].abs().amax(-1).min() > 1e-4
+
+
+@SIDES
+def test_the_fused_kernel_never_gets_a_row_that_sees_nothing(build, monkeypatch, two_sided):
+    """Some kernels make such rows undefined, in their output or in its gradient."""
+    fused, given = attention.scaled_dot_product_attention, []
+
+    def spy(queries, keys, values, seen, *options, **more):
+        given.append(seen)
+        return fused(queries, keys, values, seen, *options, **more)
+
+    monkeypatch.setattr(attention, "scaled_dot_product_attention", spy)
+    layer, mask = build(two_sided), torch.arange(12) >= torch.tensor([[0], [5]])
+    layer(states(batch=2), mask)
+    assert given[0].any(-1).all()
+    layer(states(batch=2), mask.fill_(True))
+    assert given[1] is None
 
 
 @SIDES

@@ -152,7 +152,7 @@ def test_thresholds_solved_by_hand():
     """Four values, of which two are above the second; three steps of 1, 2, 3, of which one is above the second."""
     entropy, mask = torch.tensor([[100.0, 1.0, 2.0, 4.0, 7.0]]), torch.tensor([[False, True, True, True, True]])
     assert threshold_for(entropy, 2, mask=mask) == 2
-    assert threshold_for(entropy, 3, "monotonic", mask) == 2
+    assert threshold_for(entropy, 2, "monotonic", mask) == 2
     assert threshold_for(entropy, 1.01, mask=mask) == 1
 
 

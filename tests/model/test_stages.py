@@ -6,7 +6,8 @@ from torch import nn
 
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.errors import ConfigurationError, ModelError
-from genomic_lens.model.chunkers import DynamicMergingLayer, RoutingChunker
+from genomic_lens.model.chunkers import DynamicMergingLayer, RoutingChunker, fit_patches
+from genomic_lens.model.dynamic_layer import HyenaDynamicLayer
 from genomic_lens.model.hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
 from genomic_lens.model.pretrained import fingerprint
 from genomic_lens.model.routing import Boundaries, frozen_routing
@@ -45,11 +46,16 @@ def bend(model):
     return model
 
 
+def small_model(kind, shape, **changes):
+    """A seeded model in double precision, whose routers and tables say something of their own."""
+    torch.manual_seed(1)
+    return bend(kind(HyenaGLTConfig(**SHAPE | shape | changes))).double().eval()
+
+
 @pytest.fixture
 def build():
     def build(way="routing", kind=HyenaGLTForTokenClassification, **changes):
-        torch.manual_seed(1)
-        return bend(kind(HyenaGLTConfig(**SHAPE | WAYS[way] | changes))).double().eval()
+        return small_model(kind, WAYS[way], **changes)
 
     return build
 
@@ -314,6 +320,38 @@ def test_frozen_routing_is_that_of_the_input_and_is_let_go(build, ids, way):
 def test_chunks_that_cannot_be_made_are_refused(wrong, says):
     with pytest.raises(ConfigurationError, match=says):
         HyenaGLTConfig(**SHAPE | {"n_layers": 5} | wrong)
+
+
+def test_patches_are_fitted_to_a_wanted_length_and_stay_so_after_reload(build, tmp_path):
+    ids = torch.randint(7, 11, (1, 5000), generator=torch.Generator().manual_seed(0))
+    ids[:, 2000:3000] = torch.arange(1000) % 4 + 7
+    model = build("patches", sequence_length=5000, longest_patch=64, patch_order=5).float()
+    threshold = fit_patches(model, ids, mean_length=5)
+    with torch.no_grad():
+        start = model(ids).routing[0].start[0]
+    assert 5000 / start.sum().item() == pytest.approx(5, rel=0.2), "equal entropies are taken together"
+    assert start[2000:3000].float().mean() < 0.5 * start[:2000].float().mean()
+    model.save_pretrained(tmp_path)
+    loaded = HyenaGLTForTokenClassification.from_pretrained(tmp_path)
+    assert loaded.config.patch_threshold == threshold
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).routing[0].start[0], start)
+    with pytest.raises(ModelError, match="cuts no patches"):
+        fit_patches(build("routing"), ids, mean_length=5)
+
+
+def test_the_layer_of_the_reference_gives_every_token_an_answer():
+    torch.manual_seed(0)
+    layer = HyenaDynamicLayer(d_model=8, l_max=64, merge_ratio=0.5, threshold=0.6).double().eval()
+    hidden, mask = torch.randn(2, 40, 8, dtype=torch.float64), torch.ones(2, 40, dtype=torch.bool)
+    mask[0, 25:] = False
+    with torch.no_grad():
+        together = layer(hidden, mask)
+        assert layer.merging(hidden, mask).mask.sum(1).tolist() == [13, 20]
+        torch.testing.assert_close(together[0, :25], layer(hidden[:1, :25])[0], rtol=0, atol=1e-10)
+        layer.block.mixer.out_proj.weight.zero_(), layer.block.mixer.out_proj.bias.zero_()
+        layer.block.mlp.fc2.weight.zero_(), layer.block.mlp.fc2.bias.zero_()
+        torch.testing.assert_close(layer(hidden), hidden, rtol=0, atol=0)
 
 
 def test_patches_ask_for_ids(build):
