@@ -1,6 +1,6 @@
 """The scan that smooths chunks, by blocks, against a loop over positions.
 
-    python benchmarks/chunking.py [--chunks 4096] [--channels 128] [--threads 2] [--runs 10] [--out benchmarks/chunking.json]
+    python benchmarks/chunking.py [--chunks 4096] [--channels 128] [--threads 2] [--runs 10] [--out FILE]
 
 Forward and backward in one process; the two take turns. The loop is run twice only.
 """
@@ -52,10 +52,10 @@ def main() -> None:
         found["by blocks"].append(seconds(smooth, values, weights))
         if run < 2:
             found["by a loop"].append(seconds(by_loop, values, weights))
-    rows = [
-        {"way": way, "forward_ms": 1e3 * median(one for one, _ in times), "both_ms": 1e3 * median(both for _, both in times)}
-        for way, times in found.items()
-    ]
+    rows = []
+    for way, times in found.items():
+        forward, both = (1e3 * median(column) for column in zip(*times, strict=True))
+        rows.append({"way": way, "forward_ms": forward, "both_ms": both})
     about = {"chunks": options.chunks, "channels": options.channels, "threads": options.threads, "block": BLOCK}
     print(f"{options.chunks:,} chunks of {options.channels} channels, {options.threads} threads, blocks of {BLOCK}")
     for row in rows:

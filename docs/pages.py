@@ -75,7 +75,8 @@ def hyenadna_tables() -> dict[str, str]:
     ]
     compared = [
         [row["task"], f"{row['length']:,}", f"{row['textbook_seconds']:.4f}", f"{row['ours_seconds']:.4f}",
-         f"{row['times_faster']:.1f}", memory(row["textbook_extra_mb"] * 2**20), memory(max(0, row["ours_extra_mb"]) * 2**20)]
+         f"{row['times_faster']:.1f}", memory(row["textbook_extra_mb"] * 2**20),
+         memory(max(0, row["ours_extra_mb"]) * 2**20)]
         for row in rows
         if "times_faster" in row
     ]  # fmt: skip

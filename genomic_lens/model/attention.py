@@ -193,7 +193,8 @@ class RotaryAttention(nn.Module):
         self.check_length(stop)
         projected = self.qkv_proj(hidden).unflatten(-1, (3, self.num_heads, self.head_width))
         queries, keys, values = projected.permute(2, 0, 3, 1, 4)
-        turns = rotary_tables(torch.arange(start, stop, device=hidden.device), self.head_width, self.base)
+        places = torch.arange(start, stop, device=hidden.device)
+        turns = rotary_tables(places, self.head_width, self.base, projected.dtype)
         return turn(queries, *turns), turn(keys, *turns), values
 
     def mixing_operator(self, hidden: torch.Tensor) -> AttentionMixing:
@@ -246,7 +247,8 @@ class RotaryAttention(nn.Module):
 def factors(layer: RotaryAttention, hidden: torch.Tensor) -> AttentionFactors:
     """Queries, keys, values and turns at one input (length, d_model) without padding."""
     queries, keys, values = (stream[0] for stream in layer.streams(hidden[None]))
-    turns = rotary_tables(torch.arange(len(hidden), device=hidden.device), layer.head_width, layer.base)
+    places = torch.arange(len(hidden), device=hidden.device)
+    turns = rotary_tables(places, layer.head_width, layer.base, hidden.dtype)
     return AttentionFactors(queries, keys, values, *turns, not layer.two_sided)
 
 

@@ -21,8 +21,10 @@ __all__ = ['rotary_tables', 'turn', 'AttentionFactors', 'AttentionProjections', 
            'value_squares', 'moving_squares']
 
 # %% ../../nbs/model/16_attention_mixing.ipynb #435c6e76
-def rotary_tables(positions: torch.Tensor, width: int, base: float = 10_000.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosines and sines of the angles by which positions turn, in single precision.
+def rotary_tables(
+    positions: torch.Tensor, width: int, base: float = 10_000.0, dtype: torch.dtype = torch.float32
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines of the angles by which positions turn; the angles are computed in double precision.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ def rotary_tables(positions: torch.Tensor, width: int, base: float = 10_000.0) -
     width : int
         Channels of a head, even; pair i turns by ``base ** (-2 i / width)`` radians a position.
     base : float
+    dtype : torch.dtype
+        Of the tables, single precision or better.
 
     Returns
     -------
@@ -45,9 +49,9 @@ def rotary_tables(positions: torch.Tensor, width: int, base: float = 10_000.0) -
     tensor([[1.0000],
             [0.5403]])
     """
-    exponents = torch.arange(0, width, 2, dtype=torch.float32, device=positions.device) / width
-    angles = positions.float()[:, None] * (1 / base**exponents)
-    return angles.cos(), angles.sin()
+    exponents = torch.arange(0, width, 2, dtype=torch.float64, device=positions.device) / width
+    angles, dtype = positions.double()[:, None] * base**-exponents, torch.promote_types(dtype, torch.float32)
+    return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 def turn(states: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
@@ -221,20 +225,24 @@ class AttentionMixing(MixingOperator):
         return blocks.unflatten(0, (len(rows), len(columns)))
 
     def norms(self, rows: slice, columns: slice, path: Path = "value") -> torch.Tensor:
-        return self.cells(*self._positions(rows, columns), path)
+        return self._cells(*self._positions(rows, columns), check_path(path), torch.float64)
 
     def cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path = "value") -> torch.Tensor:
-        numbers = 2 * self.heads if check_path(path) == "value" else 4 * self.heads * self.width
-        norms = torch.empty(len(rows), len(columns), dtype=torch.float64, device=rows.device)
+        return self._cells(rows, columns, check_path(path), self._factors.queries.dtype)
+
+    def _cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path, dtype: torch.dtype) -> torch.Tensor:
+        grams, numbers = self._grams.to(dtype), self.heads * (1 if path == "value" else self.width)
+        norms = torch.zeros(len(rows), len(columns), dtype=dtype, device=rows.device)
         for across in strips(len(columns), numbers):
             for down in strips(len(rows), numbers * (across.stop - across.start)):
-                squares = self._squares(rows[down], columns[across], path)
-                norms[down, across] = squares.clamp_min_(0).sqrt_()
+                if self.causal and columns[across].min() > rows[down].max():
+                    continue
+                norms[down, across] = self._squares(grams, rows[down], columns[across], path).clamp_min_(0).sqrt_()
         own = (rows[:, None] == columns).nonzero() if path != "value" else rows.new_empty(0, 2)
         for part in strips(len(own), self.width**2):
             at = rows[own[part, 0]]
             blocks = pair_blocks(self._weights, self.projections, at, at, path)
-            norms[tuple(own[part].T)] = blocks.flatten(1).double().norm(dim=1)
+            norms[tuple(own[part].T)] = blocks.flatten(1).to(dtype).norm(dim=1)
         return norms
 
     def channel_use(self, position: int) -> torch.Tensor:
@@ -258,14 +266,14 @@ class AttentionMixing(MixingOperator):
             raise ModelError(f"The window {rows} by {columns} is empty; the sequence has {self.length} tokens.")
         return found
 
-    def _squares(self, rows: torch.Tensor, columns: torch.Tensor, path: Path) -> torch.Tensor:
+    def _squares(self, grams: HeadGrams, rows: torch.Tensor, columns: torch.Tensor, path: Path) -> torch.Tensor:
         """Squared norms, the query path left out: (rows, columns)."""
         if path == "value":
-            weights = self._weights.between(rows, columns).double().flatten(1)
-            return value_squares(self._grams, weights).view(len(rows), len(columns))
+            weights = self._weights.between(rows, columns).to(grams.out.dtype).flatten(1)
+            return value_squares(grams, weights).view(len(rows), len(columns))
         parts = key_parts(self._weights, rows, columns)
-        weights, moved, turned = (part.double().flatten(1, 2) for part in parts)
-        return moving_squares(self._grams, weights, moved.mT, turned.mT, path).view(len(rows), len(columns))
+        weights, moved, turned = (part.to(grams.out.dtype).flatten(1, 2) for part in parts)
+        return moving_squares(grams, weights, moved.mT, turned.mT, path).view(len(rows), len(columns))
 
     @cached_property
     def _grams(self) -> HeadGrams:
@@ -332,7 +340,7 @@ def query_blocks(weights: AttentionWeights, projections: AttentionProjections, r
 
 # %% ../../nbs/model/16_attention_mixing.ipynb #d4701c87
 class HeadGrams(NamedTuple):
-    """Products of the layer's matrices, in double precision.
+    """Products of the layer's matrices.
 
     Attributes
     ----------
@@ -347,9 +355,13 @@ class HeadGrams(NamedTuple):
     across: torch.Tensor
     carried: torch.Tensor
 
+    def to(self, dtype: torch.dtype) -> HeadGrams:
+        """The same in another precision."""
+        return HeadGrams(*(gram.to(dtype) for gram in self))
+
 
 def head_grams(projections: AttentionProjections) -> HeadGrams:
-    """The products, once for a layer."""
+    """The products, in double precision."""
     _, keys, values = projections.weights.double()
     out = torch.einsum("ohv,ogw->hvgw", *2 * [projections.out_weight.double()])
     inner, across = (torch.einsum("hvd,gwd->hvgw", values, other) for other in (values, keys))

@@ -135,6 +135,8 @@ def generate(
 ) -> torch.Tensor:
     """Continue sequences, base by base; special tokens and N are never chosen.
 
+    A model that cuts chunks reads the whole sequence again for each base.
+
     Parameters
     ----------
     model : HyenaGLTForCausalLM
@@ -166,10 +168,15 @@ def generate(
     if not temperature > 0:
         raise ModelError(f"temperature is {temperature}; expected a number above 0, or do_sample=False.")
     chance = torch.Generator(device=input_ids.device).manual_seed(seed)
-    memory = empty_memory(model, len(input_ids), input_ids.shape[1] + max_new_tokens)
+    remembers = model.backbone.stage is None  # a model that cuts chunks reads all again
+    memory = empty_memory(model, len(input_ids), input_ids.shape[1] + max_new_tokens) if remembers else None
     ids, new = input_ids, input_ids
     for _ in tqdm(range(max_new_tokens), desc="generate", leave=False, delay=2):
-        logits, memory = extend(model, new, memory)
+        if remembers:
+            logits, memory = extend(model, new, memory)
+        else:
+            with evaluating(model):
+                logits = model(ids).logits
         scores = logits[:, -1].float() / temperature
         scores[:, list(model.config.masked_token_ids)] = -torch.inf
         if top_k is not None:

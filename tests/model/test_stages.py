@@ -7,6 +7,7 @@ from torch import nn
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.errors import ConfigurationError, ModelError
 from genomic_lens.model.chunkers import DynamicMergingLayer, RoutingChunker, fit_patches
+from genomic_lens.model.decoding import extend
 from genomic_lens.model.dynamic_layer import HyenaDynamicLayer
 from genomic_lens.model.hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
 from genomic_lens.model.pretrained import fingerprint
@@ -281,6 +282,17 @@ def test_smoothing_is_an_operator_too(build, ids, two_sided):
         torch.testing.assert_close(dense.sum(1), torch.ones(len(dense), dtype=torch.float64), rtol=0, atol=2e-4)
     with pytest.raises(ModelError, match="has 2 stages"):
         seen.smoothing(2)
+
+
+@pytest.mark.parametrize("way", ["routing", "two stages", "patches"])
+def test_language_models_on_chunks_generate_the_likeliest(build, ids, way):
+    model, start = build(way, kind=HyenaGLTForCausalLM), ids[:2, :20]
+    made = model.generate(start, max_new_tokens=5)
+    with torch.no_grad():
+        scores = model(made).logits[:, 19:-1, 7:11]
+    assert torch.equal(made[:, 20:], scores.argmax(-1) + 7)
+    with pytest.raises(ModelError, match="pass the whole sequence"):
+        extend(model, start)
 
 
 # --- held still -------------------------------------------------------------------------------------------------------
