@@ -84,7 +84,7 @@ class HyenaGLTConfig(PretrainedConfig):
     outer_layers : int
         Layers before the way down to chunks, and as many after the way up, of `n_layers` and at each stage.
     merge_ratio, merge_threshold : float
-        Of "merging": the share of tokens that may be merged, and how much they may differ, both 0 to 1.
+        Of "merging": the share of tokens that may be merged, and how much they may differ, both between 0 and 1.
     target_ratios : tuple of float
         Of "routing": the wanted share of positions that begin a chunk, one for each stage.
     ratio_loss_weight : float
@@ -167,7 +167,7 @@ class HyenaGLTConfig(PretrainedConfig):
 
     model_type = "hyena_glt"
     attribute_map = ALIASES
-    keys_to_ignore_at_inference = ("hidden_states", "routing")  # of an output, for whoever collects predictions
+    keys_to_ignore_at_inference = ["hidden_states", "routing", "routing_loss"]  # by whoever collects predictions
 
     vocab_size: int = 8192
     d_model: int = 512
@@ -179,10 +179,10 @@ class HyenaGLTConfig(PretrainedConfig):
     outer_layers: int = 1
     merge_ratio: float = 0.5
     merge_threshold: float = 0.1
-    target_ratios: tuple[float, ...] | list[float] = (0.3,)
+    target_ratios: tuple[float, ...] | list[float] | float = (0.3,)
     ratio_loss_weight: float = 0.03
-    stage_widths: tuple[int, ...] | list[int] = ()
-    kmer_sizes: tuple[int, ...] | list[int] = ()
+    stage_widths: tuple[int, ...] | list[int] | int = ()
+    kmer_sizes: tuple[int, ...] | list[int] | int = ()
     patch_order: int = 6
     patch_threshold: float = 1.3
     longest_patch: int = 64
@@ -235,6 +235,9 @@ class HyenaGLTConfig(PretrainedConfig):
         own = {item.name for item in fields(self)}
         check_names(kwargs, own | set(self.attribute_map) | _HOST_NAMES)
         check_aliases(self, kwargs)
+        for name in ("target_ratios", "stage_widths", "kmer_sizes"):
+            value = getattr(self, name)
+            setattr(self, name, tuple(value) if isinstance(value, (tuple, list)) else (value,))
         super().__post_init__(**kwargs)
         check_values(self)
 
@@ -319,7 +322,7 @@ def check_values(config: HyenaGLTConfig) -> None:
         "filter_order": 1, "filter_features": 3, "filter_depth": 0, "mlp_ratio": 1, "num_labels": 1, "batch_size": 1,
         "num_epochs": 1, "mlp_width": 1, "pad_vocab_size_multiple": 1, "save_steps": 0, "eval_steps": 0,
         "logging_steps": 1, "short_taps": 1, "medium_taps": 1, "outer_layers": 1, "longest_patch": 1, "filter_modes": 1,
-        "num_heads": 1,
+        "num_heads": 1, "patch_order": 0,
     }  # fmt: skip
     for name, low in at_least.items():
         value = getattr(config, name)
@@ -351,14 +354,17 @@ def check_layout(config: HyenaGLTConfig) -> None:
         if kind not in LAYER_KINDS:
             known = ", ".join(LAYER_KINDS)
             raise ConfigurationError(f"layout has {kind!r}; expected kinds of {known}, joined by dashes.")
-    if "attention" in kinds and (config.d_model % config.num_heads or config.d_model // config.num_heads % 2):
-        raise ConfigurationError(
-            f"d_model {config.d_model} and num_heads {config.num_heads} came; expected heads of one, even width."
-        )
-    if config.filter_groups and config.d_model % config.filter_groups:
-        raise ConfigurationError(
-            f"d_model {config.d_model} and filter_groups {config.filter_groups} came; expected groups of one size."
-        )
+    groups = config.filter_groups
+    if groups is not None and (not isinstance(groups, int) or groups < 1):
+        raise ConfigurationError(f"filter_groups is {groups!r}; expected a whole number of at least 1, or None.")
+    attends = "attention" in kinds or config.chunks_by == "patches"
+    for width in (config.d_model, *config.stage_widths):
+        if attends and (width % config.num_heads or width // config.num_heads % 2):
+            raise ConfigurationError(
+                f"d_model {width} and num_heads {config.num_heads} came; expected heads of one, even width."
+            )
+        if groups and width % groups:
+            raise ConfigurationError(f"d_model {width} and filter_groups {groups} came; expected groups of one size.")
 
 # %% ../nbs/10_config.ipynb #37e0f224
 def check_chunking(config: HyenaGLTConfig) -> None:
@@ -373,17 +379,25 @@ def check_chunking(config: HyenaGLTConfig) -> None:
         raise ConfigurationError(f"chunking is {config.chunking!r}; expected one of {known}.")
     if config.use_dynamic_merging and config.chunking not in (None, "merging"):
         raise ConfigurationError(f"use_dynamic_merging and chunking={config.chunking!r} came; pass one of them.")
-    for name in ("merge_ratio", "merge_threshold", "target_ratios"):
+    shares = {"merge_ratio": [config.merge_ratio], "merge_threshold": [config.merge_threshold]}
+    for name, values in (shares | {"target_ratios": config.target_ratios}).items():
+        if not values or not all(isinstance(one, (int, float)) and 0 < one < 1 for one in values):
+            raise ConfigurationError(f"{name} is {getattr(config, name)!r}; expected numbers between 0 and 1.")
+    for name in ("ratio_loss_weight", "patch_threshold", "rotary_base"):
         value = getattr(config, name)
-        for one in value if isinstance(value, (tuple, list)) else [value]:
-            if not isinstance(one, (int, float)) or not 0 < one < 1:
-                raise ConfigurationError(f"{name} is {value!r}; expected numbers between 0 and 1.")
+        if not isinstance(value, (int, float)) or not value >= 0 or (name == "rotary_base" and value == 0):
+            raise ConfigurationError(f"{name} is {value!r}; expected a number above 0.")
     if config.n_layers <= 2 * config.outer_layers * config.stages:
         raise ConfigurationError(
             f"n_layers {config.n_layers} came with {config.stages} stages of {config.outer_layers} layers before, and "
             "as many after, each; expected at least one more for the chunks."
         )
-    widths = [config.stage_width(depth) for depth in range(config.stages + 1)]
-    if widths != sorted(widths):
-        came = tuple(config.stage_widths)
-        raise ConfigurationError(f"stage_widths {came} came; expected none narrower than the one before.")
+    widths = [config.d_model, *config.stage_widths]
+    fits = all(isinstance(width, int) for width in widths) and widths == sorted(widths)
+    if not fits or len(config.stage_widths) > max(1, config.stages):
+        raise ConfigurationError(
+            f"stage_widths {config.stage_widths} came for {config.stages} stages on d_model {config.d_model}; expected "
+            "at most one whole number a stage, none narrower than the one before."
+        )
+
+

@@ -550,8 +550,9 @@ class ChunkMap(Record):
 
     @property
     def compression(self) -> np.ndarray:
-        """Bases per chunk, (stages,)."""
-        return np.array([(row >= 0).sum() / max(1, len(np.unique(row[row >= 0]))) for row in self.index])
+        """Bases per chunk, (stages,); NaN where all bases are masked."""
+        known = [row[row >= 0] for row in self.index]
+        return np.array([len(row) / len(np.unique(row)) if len(row) else np.nan for row in known])
 
     @property
     def shares(self) -> np.ndarray:

@@ -47,7 +47,7 @@ def test_name_that_resembles_nothing_gets_the_list_of_names():
         ("dropout", "0.1", 0.1), ("dropout", None, 0.1), ("warmup_fraction", 1.0, 0.5), ("label_smoothing", -0.1, 0.5),
         ("pooling", "max", "last"), ("task_type", "poetry", "variant_effect"), ("num_heads", 0, 4),
         ("short_taps", 0, 1), ("outer_layers", 0, 1), ("chunking", "sorting", "routing"), ("merge_ratio", 1.0, 0.9),
-        ("target_ratios", [0.0], [0.5]),
+        ("target_ratios", (0.0,), (0.5,)),
     ],
 )  # fmt: skip
 def test_value_out_of_range_is_refused_by_name_and_the_edge_of_the_range_is_taken(name, wrong, right):
@@ -66,7 +66,7 @@ def test_configuration_errors_are_value_errors_for_code_that_knows_nothing_of_us
 CHANGED = {
     "vocab_size": 13, "d_model": 24, "n_layers": 5, "sequence_length": 96, "task_type": "variant_effect",
     "use_dynamic_merging": False, "chunking": "routing", "outer_layers": 2, "merge_ratio": 0.4, "merge_threshold": 0.2,
-    "target_ratios": [0.2], "ratio_loss_weight": 0.1, "stage_widths": [32], "kmer_sizes": [3], "patch_order": 3,
+    "target_ratios": (0.2,), "ratio_loss_weight": 0.1, "stage_widths": (32,), "kmer_sizes": (3,), "patch_order": 3,
     "patch_threshold": 1.2, "longest_patch": 32, "layout": "se-attention", "short_taps": 5, "medium_taps": 64,
     "filter_groups": 4, "filter_modes": 8, "num_heads": 4, "rotary_base": 5e3, "projection_bias": False,
     "gated_mlp": True, "rms_norm": True, "bent_layers": 1, "hyena_order": 3, "conv_kernel_size": 5, "filter_order": 8,

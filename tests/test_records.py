@@ -11,6 +11,7 @@ import pytest
 from genomic_lens.errors import DataError
 from genomic_lens.records import (
     Attribution,
+    ChunkMap,
     FilterBank,
     HiddenAttention,
     Motif,
@@ -38,6 +39,11 @@ EXAMPLES = [
         np.array([[3.0, 1.0], [2.0, 4.0]]), np.array([1, 2]),
     ),
     Motif("donor", ("A", "C"), np.array([[0.5, 0.0], [0.0, 0.2]]), np.array([[1.0, 0.0], [0.3, 0.7]]), "Ac", start=-1),
+    ChunkMap(
+        "ACGN", np.array([[1.0, 0.2, 0.9, np.nan]], dtype=np.float32), np.array([[True, False, True, False]]),
+        np.array([[1.0, 0.8, 0.9, np.nan]], dtype=np.float32), np.array([[0, 0, 1, -1]], dtype=np.int32), (0.3,),
+        "routing", model="ab",
+    ),
     Substitutions("AC", ("A", "C"), ("x", "y"), np.arange(8.0).reshape(2, 2, 2) / 8, model="ab"),
 ]  # fmt: skip
 NAMES = [type(record).__name__ for record in EXAMPLES]
@@ -217,3 +223,33 @@ def test_score_table_has_one_row():
 def test_record_without_rows_says_so():
     with pytest.raises(NotImplementedError, match="Record"):
         Record().to_dataframe()
+
+
+def test_a_chunk_is_a_row_and_masked_bases_belong_to_none():
+    record = next(record for record in EXAMPLES if isinstance(record, ChunkMap))
+    table = record.to_dataframe()
+    assert table[["stage", "start", "stop", "length"]].values.tolist() == [[0, 0, 2, 2], [0, 2, 3, 1]]
+    np.testing.assert_allclose(table["probability"], [1.0, 0.9], rtol=1e-6)
+    assert record.compression.tolist() == [1.5]
+    assert record.shares.tolist() == pytest.approx([2 / 3])
+
+
+def test_a_chunk_that_begins_at_a_masked_base_has_no_known_probability():
+    start = np.array([[True, False, False, True]])
+    masked = ChunkMap("NCGT", start * 0.9, start & [False, True, True, True], start * 0.9, np.array([[-1, 0, 0, 1]]))
+    table = masked.to_dataframe()
+    assert table[["start", "stop"]].values.tolist() == [[1, 3], [3, 4]]
+    assert table["probability"].isna().tolist() == [True, False]
+    assert np.isnan(ChunkMap("N", np.full((1, 1), np.nan), start[:, :1], start[:, :1], np.array([[-1]])).shares).all()
+
+
+def test_lanes_of_annotation_are_masks_or_spans():
+    record = ChunkMap("A" * 8, *[np.ones((1, 8))] * 4)
+    spans = [(0, 2), (1, 4), (6, 8), (5, 5)]
+    expected = [True, True, True, True, False, False, True, True]
+    assert record.covered(spans).tolist() == expected
+    assert record.covered(np.array(expected)).tolist() == expected
+    assert not record.covered([]).any()
+    for wrong in ([(6, 9)], [(3, 2)], np.ones(7, dtype=bool), np.ones(8)):
+        with pytest.raises(DataError, match="expected one bool a base"):
+            record.covered(wrong)

@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "chunk_explorer": ["ChunkExplorer"],
         "lens_dashboard": ["LensDashboard"],
         "session": ["LensSession"],
         "tiles": ["Tiles"],

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -21,12 +22,13 @@ from genomic_lens.dashboards.views import (
     PATHS, AttentionView, ChangeView, FilterView, MethodView, PredictionView, TrackView,
 )  # fmt: skip
 from ..data.tokenizers import DNATokenizer
-from ..errors import GenomicLensError
+from ..errors import GenomicLensError, ModelError
+from ..records import FilterBank
 from ..report.lens import Annotation, Lens, LensView
 from ..report.page import Section, write_page
 
 # %% auto #0
-__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'Afterwards', 'link', 'export_page', 'known_view']
+__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'Afterwards', 'link', 'export_page', 'known_filters', 'known_view']
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #7815757f
 SHORT = 200  # bases up to which an exported page knows every substitution
@@ -241,9 +243,16 @@ def export_page(dashboard: LensDashboard, path: str | Path) -> Path:
             views.append(known_view(dashboard, name))
     finally:
         session.sequence = current
-    filters = [session.filters(layer) for layer in range(session.tiles().layers)]
-    lens = Lens(tuple(views), tuple(filters), title=dashboard.title)
+    lens = Lens(tuple(views), tuple(known_filters(session)), title=dashboard.title)
     return write_page(path, dashboard.title, [Section("", "Point at a base to see it in every panel.", (lens,))])
+
+
+def known_filters(session: LensSession) -> Iterator[FilterBank]:
+    """The long filters that a page can show: attention has none, and a page counts lags in bases, not in chunks."""
+    for layer in range(session.tiles().layers):
+        with suppress(ModelError):
+            if not session.depth(layer):
+                yield session.filters(layer)
 
 
 def known_view(dashboard: LensDashboard, name: str) -> LensView:

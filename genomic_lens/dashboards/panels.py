@@ -18,7 +18,7 @@ from ..records import Attribution, Prediction
 from ..report.markup import format_number
 
 # %% auto #0
-__all__ = ['Panel', 'prediction_table', 'format_signed', 'with_sign', 'adds_up', 'gap_table']
+__all__ = ['Panel', 'prediction_table', 'format_signed', 'with_sign', 'adds_up', 'held', 'gap_table']
 
 # %% ../../nbs/dashboards/35_panels.ipynb #1a0da44a
 class Panel(widgets.VBox):
@@ -121,8 +121,23 @@ def adds_up(record: Attribution) -> str:
     start = f"{format_number(record.reference_output)} (baseline: {escape(record.baseline)}{references})"
     return (
         f"<span class='gl-{'good' if good else 'poor'}'>{words}</span> of the step from {start} to "
-        f"{format_number(record.output)} (this sequence). Method: {escape(record.method)}."
+        f"{format_number(record.output)} (this sequence). Method: {escape(record.method)}.{held(record)}"
     )
+
+
+def held(record: Attribution) -> str:
+    """What contributions leave out where boundaries of chunks are held; nothing for a model that cuts none.
+
+    Examples
+    --------
+    >>> held(Attribution("GT", np.ones(2), "donor", "exact", "mean", 2.0, 0.0, 0.0, left_out=0.25))
+    ' Boundaries of chunks are held, which leaves out +0.250 of the step.'
+    """
+    if record.left_out == 0:
+        return ""
+    if np.isnan(record.left_out):
+        return " Boundaries of chunks are held; what that leaves out is not known: this baseline has none of its own."
+    return f" Boundaries of chunks are held, which leaves out {with_sign(record.left_out)} of the step."
 
 # %% ../../nbs/dashboards/35_panels.ipynb #67656823
 def gap_table(records: Sequence[Attribution]) -> str:

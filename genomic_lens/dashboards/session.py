@@ -10,16 +10,19 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import nn
 
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError
 from ..interpretability.attributions import attribute
+from ..interpretability.chunks import chunk_map
 from ..interpretability.filters import filter_bank
 from ..interpretability.predictions import class_names, predict
 from ..interpretability.substitutions import substitutions
 from ..interpretability.tiles import HiddenAttentionTiles
-from ..records import Attribution, FilterBank, Prediction, Substitutions
+from ..model.tracing import mixers
+from ..records import Attribution, ChunkMap, FilterBank, Prediction, Substitutions
 
 # %% auto #0
 __all__ = ['QUESTIONS', 'LONG', 'Question', 'LensSession']
@@ -96,9 +99,30 @@ class LensSession:
         return self._once("trace", lambda: HiddenAttentionTiles(self.model, self.tokenizer, self.sequence))
 
     def filters(self, layer: int) -> FilterBank:
-        """Long filters of a layer; they do not depend on the bases."""
-        length = len(self.sequence)
-        return self._once("filters", lambda: filter_bank(self.model, layer, length=length), layer, sequence=None)
+        """Long filters of a layer, as far as the sequence is long in what the layer stands on: bases, or chunks."""
+        depth, length = self.depth(layer), len(self.sequence)
+        if depth:
+            length = 1 + int(self.chunks().index[depth - 1].max(initial=0))
+        ask = lambda: filter_bank(self.model, layer, length=length)  # noqa: E731
+        return self._once("filters", ask, layer, length, sequence=None)
+
+    def depth(self, layer: int) -> int:
+        """On what a layer stands: 0 bases, 1 chunks of them, 2 chunks of chunks."""
+        return getattr(dict(enumerate(mixers(self.model))).get(layer), "depth", 0)
+
+    def channel_use(self, base: int, layer: int) -> np.ndarray | None:
+        """Through which channels a base listens, (width,) shares; None if the layer does not say, or it is masked."""
+        operator = self.tiles().operator(layer)
+        if not hasattr(getattr(operator, "inner", operator), "channel_use"):
+            return None
+        use = self.tiles().channel_use(base, layer)
+        return use if use.any() else None
+
+    def chunks(self) -> ChunkMap | None:
+        """The chunks that the model cuts of the sequence as it is now; None if it cuts none."""
+        if getattr(self.model.config, "chunks_by", None) is None:
+            return None
+        return self._once("chunks", lambda: chunk_map(self.model, self.tokenizer, self.sequence))
 
     def substitutions(self) -> Substitutions:
         """What the model says if one base is another, for all of them."""

@@ -1,5 +1,12 @@
 /* The track as a widget: the sequence with its annotations and the contribution of each base. */
 
+/* Lanes of ticks, one byte a base each; none while their number is still that of another sequence. */
+function intoRows(names, codes, length) {
+  if (!names.length || codes.byteLength !== names.length * length) return [];
+  const all = bytes(codes);
+  return names.map((name, row) => ({ name, codes: all.subarray(row * length, (row + 1) * length) }));
+}
+
 export default {
   render({ model, el }) {
     const [body, readout] = [make("div", { class: "gl-body" }), make("p", { class: "gl-readout" })];
@@ -24,7 +31,8 @@ export default {
     const draw = () => {
       const values = model.get("values");
       const names = ["sequence", "annotations", "origin", "origin_name"].map((name) => [name, model.get(name)]);
-      const view = { ...Object.fromEntries(names), changed: new Set(model.get("changed")) };
+      const lanes = intoRows(model.get("lanes"), model.get("starts"), model.get("sequence").length);
+      const view = { ...Object.fromEntries(names), lanes, changed: new Set(model.get("changed")) };
       viewer.draw(view, values.byteLength ? new Float32Array(bytes(values).buffer) : null);
       mark();
     };
@@ -54,7 +62,7 @@ export default {
     const stops = hosted(el, draw);
     draw();
     el.addEventListener("keydown", pressed);
-    for (const name of ["sequence", "values", "annotations", "changed"]) model.on(`change:${name}`, draw);
+    for (const name of ["sequence", "values", "annotations", "changed", "starts"]) model.on(`change:${name}`, draw);
     for (const name of ["cursor", "partner", "selection", "reach", "note"]) model.on(`change:${name}`, mark);
     for (const name of ["cursor", "selection"]) model.on(`change:${name}`, moved);
     return () => [...stops, state.stop].forEach((stop) => stop());

@@ -5,7 +5,7 @@
 # %% ../../nbs/dashboards/20_track.ipynb #bb7bd247
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..report.lens import Annotation
 
 # %% auto #0
-__all__ = ['Track']
+__all__ = ['Track', 'lane_codes']
 
 # %% ../../nbs/dashboards/20_track.ipynb #fa4b5913
 class Track(anywidget.AnyWidget):
@@ -45,6 +45,10 @@ class Track(anywidget.AnyWidget):
         Bases that a bracket around the cursor spans.
     changed : list of int
         Bases that are marked as replaced.
+    lanes : list of str
+        Names of lanes of ticks, for example the stages at which a model cuts chunks.
+    starts : bytes
+        Of each lane one byte a base: 0 for no tick, up to 255 the darker, the surer.
 
     Examples
     --------
@@ -66,6 +70,8 @@ class Track(anywidget.AnyWidget):
     selection = traitlets.List(None, allow_none=True).tag(sync=True)
     reach = traitlets.List([0, 0]).tag(sync=True)
     changed = traitlets.List(traitlets.Int()).tag(sync=True)
+    lanes = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    starts = traitlets.Bytes().tag(sync=True)
     letters = traitlets.Unicode("ACGT").tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
 
@@ -82,21 +88,49 @@ class Track(anywidget.AnyWidget):
         self.show(sequence, values, annotations)
 
     def show(
-        self, sequence: str, values: np.ndarray | None = None, annotations: Iterable[Annotation] | None = None
+        self,
+        sequence: str,
+        values: np.ndarray | None = None,
+        annotations: Iterable[Annotation] | None = None,
+        lanes: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Show another sequence, or other contributions, in place; annotations stay if none are given.
+
+        Parameters
+        ----------
+        sequence : str
+        values : (length,) array or None
+            Contributions; NaN where masked.
+        annotations : iterable of Annotation or None
+        lanes : dict of str to (length,) array, or None
+            Ticks before bases: 0 for none, up to 1 the darker.
 
         Raises
         ------
         DataError
-            If the sequence is empty, or there is not one contribution a base.
+            If the sequence is empty, or there is not one contribution, or one number of a lane, a base.
         """
         if not sequence:
             raise DataError("The sequence is empty; pass at least one base.")
         if values is not None and np.shape(values) != (len(sequence),):
             raise DataError(f"Contributions of shape {np.shape(values)} came; expected ({len(sequence)},).")
+        for name, lane in (lanes or {}).items():
+            if np.shape(lane) != (len(sequence),):
+                raise DataError(f"Lane {name!r} of shape {np.shape(lane)} came; expected ({len(sequence)},).")
         with self.hold_sync():
             self.sequence = sequence
             self.values = b"" if values is None else np.asarray(values, dtype="<f4").tobytes()
+            self.lanes, self.starts = list(lanes or {}), b"".join(map(lane_codes, (lanes or {}).values()))
             if annotations is not None:
                 self.annotations = [asdict(item) for item in annotations]
+
+
+def lane_codes(lane: np.ndarray) -> bytes:
+    """A lane as it is sent: 0 stays 0, and what is above is 1 to 255.
+
+    Examples
+    --------
+    >>> list(lane_codes(np.array([0.0, 0.001, 1.0])))
+    [0, 1, 255]
+    """
+    return np.ceil(np.clip(lane, 0, 1) * 255).astype(np.uint8).tobytes()

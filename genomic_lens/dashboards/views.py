@@ -22,11 +22,11 @@ from .track import Track
 from ..errors import GenomicLensError
 from ..interpretability.tiles import EXACT, ROWS, HiddenAttentionTiles
 from ..plots.filters import chosen_channels, filter_traces, plot_filters
-from ..records import Attribution
+from ..records import Attribution, ChunkMap, FilterBank
 
 # %% auto #0
-__all__ = ['PATHS', 'TALL', 'dropdown', 'PredictionView', 'TrackView', 'MethodView', 'AttentionView', 'draws_on', 'FilterView',
-           'ChangeView']
+__all__ = ['PATHS', 'TALL', 'dropdown', 'PredictionView', 'TrackView', 'chunk_lanes', 'chunks_at', 'MethodView', 'AttentionView',
+           'draws_on', 'FilterView', 'hide', 'axes_in', 'ChangeView']
 
 # %% ../../nbs/dashboards/37_views.ipynb #af994c78
 def dropdown(label: str, options: Any, **traits: Any) -> widgets.Dropdown:
@@ -61,7 +61,7 @@ class TrackView(Panel):
     """
 
     def __init__(self, session: LensSession, track: Track, target: str | None = None):
-        self.session, self.track = session, track
+        self.session, self.track, self.values = session, track, None
         best = session.names[0] if len(session.names) == 1 else session.prediction().label
         easy = QUESTIONS[list(QUESTIONS)[len(session.sequence) > LONG]]
         self.target = dropdown("output", session.names, value=target or best)
@@ -75,24 +75,57 @@ class TrackView(Panel):
         return self.session.attribution(self.target.value, self.question.value)
 
     def show(self) -> None:
-        """Bring letters and foot up to date."""
+        """Bring letters, chunks and foot up to date; without contributions, the sequence alone."""
+        self.values = None
         with self.waiting("Attributing", self.session.seconds(self.question.value)):
             record = self.record
-            self.track.changed = self.session.changed
-            self.track.show(self.session.sequence, record.values)
-            self.foot.value = adds_up(record)
+            self.values, self.foot.value = record.values, adds_up(record)
+        self.track.changed = self.session.changed
+        self.track.show(self.session.sequence, self.values, lanes=chunk_lanes(self.session.chunks()))
 
     def point(self, base: int | None, selection: list[int] | None) -> None:
         """Say what the base at the cursor and the selected ones contribute."""
-        values, words = self.record.values, []
+        words = []
+        if base is not None and self.values is not None:
+            words.append(f"Base {base:,} ({self.session.sequence[base]}) contributes {with_sign(self.values[base])}.")
         if base is not None:
-            words.append(f"Base {base:,} ({self.session.sequence[base]}) contributes {with_sign(values[base])}.")
-        if selection:
+            words.extend(chunks_at(self.session.chunks(), base))
+        if selection and self.values is not None:
             start, stop = selection
-            words.append(f"Bases {start:,}–{stop - 1:,} add {with_sign(np.nansum(values[start:stop]))}.")
+            words.append(f"Bases {start:,}–{stop - 1:,} add {with_sign(np.nansum(self.values[start:stop]))}.")
         self.track.note = " ".join(words)
 
 # %% ../../nbs/dashboards/37_views.ipynb #129f7ec8
+def chunk_lanes(record: ChunkMap | None) -> dict[str, np.ndarray]:
+    """A lane for each stage: the probability of the boundary before a base with which a chunk begins, 0 elsewhere.
+
+    Examples
+    --------
+    >>> start = np.array([[True, False, True]])
+    >>> chunk_lanes(ChunkMap("ACG", np.array([[1.0, 0.2, 0.6]]), start, start * 0.9, np.array([[0, 0, 1]])))
+    {'stage 0': array([1. , 0. , 0.6])}
+    """
+    if record is None:
+        return {}
+    sure = np.where(record.start, np.fmax(record.probability, 1e-3), 0)  # what is unlikely is still to be seen
+    return {f"stage {stage}": lane for stage, lane in enumerate(sure)}
+
+
+def chunks_at(record: ChunkMap | None, base: int) -> list[str]:
+    """A sentence on the chunks in which a base lies, none where there are none.
+
+    Examples
+    --------
+    >>> start = np.array([[True, False, True]])
+    >>> chunks_at(ChunkMap("ACG", start * 0.9, start, start * 0.9, np.array([[0, 0, 1]])), base=1)
+    ['Its chunk: bases 0–1 at stage 0.']
+    """
+    known = [] if record is None else [(stage, row) for stage, row in enumerate(record.index) if row[base] >= 0]
+    spans = [(stage, np.flatnonzero(row == row[base])[[0, -1]]) for stage, row in known]
+    words = ", ".join(f"{first:,}–{last:,} at stage {stage}" for stage, (first, last) in spans)
+    return [f"Its chunk: bases {words}."] if words else []
+
+# %% ../../nbs/dashboards/37_views.ipynb #c18a0160
 class MethodView(Panel):
     """Methods side by side, with what each of them misses."""
 
@@ -103,10 +136,17 @@ class MethodView(Panel):
         super().__init__("methods", words, [self.table], [self.compare])
 
     def show(self, target: str, *questions: Any) -> None:
-        """Ask some methods about one output and list them."""
+        """Ask some methods about one output and list them; what a method cannot answer is said at the foot."""
+        records, refused = [], []
         with self.waiting("Comparing", sum(self.session.seconds(question) for question in questions)):
-            self.table.value = gap_table([self.session.attribution(target, question) for question in questions])
-            self.foot.value = "A gap of 0: nothing is missing. Methods may add up and still disagree."
+            for question in questions:
+                try:
+                    records.append(self.session.attribution(target, question))
+                except GenomicLensError as error:
+                    refused.append(f"<span class='gl-poor'>{escape(str(error))}</span>")
+        self.table.value = gap_table(records) if records else ""
+        trust = ["A gap of 0: nothing is missing. Methods may add up and still disagree."] if records else []
+        self.foot.value = " ".join([*dict.fromkeys(refused), *trust])
 
 # %% ../../nbs/dashboards/37_views.ipynb #d3c8867a
 PATHS = {"value (gates held)": "value", "gates alone": "gates", "full Jacobian": "full"}
@@ -177,18 +217,27 @@ TALL = 440  # pixels of the figure
 
 
 class FilterView(Panel):
-    """The long filters of a layer; without any, the reason why there are none."""
+    """The long filters of a layer; of a layer without any, the reason why there are none."""
 
     def __init__(self, session: LensSession):
         self.session, self.figure, self.layer, self.reach = session, None, 0, [0, 0]
         self.note, self.lit = widgets.HTML(layout={"min_height": "18px"}), None
+        self.room, self.reason = widgets.VBox(layout={"height": f"{TALL}px", "overflow": "hidden"}), widgets.HTML()
         words = "How far back the channels of the layer listen, and to which rhythm along the sequence."
-        super().__init__("filters", words, [widgets.Box(layout={"height": f"{TALL}px"}), self.note])
+        super().__init__("filters", words, [self.reason, self.room, self.note])
+        self.filters = self._ask(self.layer)
+
+    def _ask(self, layer: int) -> FilterBank | None:
+        """The filters of a layer; if it has none, the panel says why, and keeps its size once there was a figure."""
         try:
-            self.filters = session.filters(self.layer)
+            filters, why = self.session.filters(layer), ""
         except GenomicLensError as error:
-            self.filters = None
-            self.refuse(str(error))
+            filters, why = None, f"<p class='gl-words'>{escape(str(error))}</p>"
+        self.reason.value, self.reason.layout.min_height = why, f"{TALL}px" if self.figure else None
+        hide(self.reason, not why)
+        for part in self.children[2:]:
+            hide(part, bool(why))
+        return filters
 
     def draw(self) -> None:
         """Put the figure in its place."""
@@ -200,35 +249,49 @@ class FilterView(Panel):
         figure.update_layout(height=TALL, margin=margin, legend=legend, autosize=True, title=None)
         self.figure = go.FigureWidget(figure)
         self.figure._config = {"responsive": True, "displaylogo": False}
-        head, _, *below = self.children
-        self.children = [head, self.figure, *below]
+        self.figure.update(data=self._traces(), layout=axes_in(self._unit))
+        self.room.children = [self.figure]
+
+    @property
+    def _unit(self) -> str:
+        """What a lag is counted in."""
+        return "chunks" if self.session.depth(self.layer) else "bases"
+
+    def _traces(self) -> list[dict[str, Any]]:
+        """What the figure shows of the layer, each lag in its unit."""
+        traces = filter_traces(self.filters, chosen_channels(self.filters, None))
+        return [trace | {"hovertemplate": trace["hovertemplate"].replace("bases", self._unit)} for trace in traces]
 
     def show(self, layer: int) -> None:
-        """Show another layer, and learn its median reach, (back, ahead)."""
+        """Show another layer, and learn its median reach in bases, (back, ahead)."""
+        before, self.layer, self.filters, self.reach = self.filters, layer, self._ask(layer), [0, 0]
         if self.filters is None:
             return
-        moved, self.layer, self.filters = layer != self.layer, layer, self.session.filters(layer)
-        drawn = chosen_channels(self.filters, None)
-        self.lit = None if moved else self.lit
-        if self.figure and moved:  # a changed base does not change the filters
+        if self.figure and self.filters is not before:  # a changed base changes nothing, but may change how many chunks
+            self.lit = None
             with self.figure.batch_update():
-                for old, new in zip(self.figure.data, filter_traces(self.filters, drawn), strict=True):
+                for old, new in zip(self.figure.data, self._traces(), strict=True):
                     old.update(new)
-        median = round(float(np.median(self.filters.reach)))
-        self.reach = [median, 0 if self.session.tiles().causal(layer) else median]
-        shown = f"{len(drawn)} of {len(self.filters.impulse)} channels of layer {layer} drawn"
+                self.figure.update_layout(axes_in(self._unit))
+        median, depth = float(np.median(self.filters.reach)), self.session.depth(layer)
+        bases = round(median * self.session.chunks().compression[depth - 1]) if depth else round(median)
+        operator = self.session.tiles().operator(layer)  # on chunks, it is the one between them that may be causal
+        self.reach = [bases, 0 if getattr(operator, "inner", operator).causal else bases]
+        far = f"{bases:,} base{'' if bases == 1 else 's'}"
+        far = f"{median:,.0f} chunk{'' if median == 1 else 's'}, about {far}" if depth else far
         share = "95 % of a filter's energy lies within its reach"
-        far = f"median reach {median:,} base{'' if median == 1 else 's'}"
-        self.foot.value = f"<b>{far}</b> ({share}; the bracket on the track spans it). {shown}."
-
+        drawn, count = chosen_channels(self.filters, None), len(self.filters.impulse)
+        shown = f"{len(drawn)} of {count} channels of layer {layer} drawn"
+        self.foot.value = f"<b>median reach {far}</b> ({share}; the bracket on the track spans it). {shown}."
 
     def point(self, base: int | None) -> None:
         """Light the channels through which the base at the cursor listens more than through most others."""
+        self.note.value, lit = "", None
         if self.filters is None:
             return
-        drawn, lit, self.note.value = chosen_channels(self.filters, None), None, ""
-        if base is not None:
-            use = self.session.tiles().channel_use(base, self.layer)
+        drawn = chosen_channels(self.filters, None)
+        use = None if base is None else self.session.channel_use(base, self.layer)
+        if use is not None:
             lit = [bool(use[channel] > 1 / len(use)) for channel in drawn]
             best = ", ".join(f"{channel} ({100 * use[channel]:.0f} %)" for channel in np.argsort(-use)[:3])
             self.note.value = f"Base {base:,} listens most through channels {best}; lit: more than the average channel."
@@ -238,6 +301,23 @@ class FilterView(Panel):
                 for rank in range(len(drawn)):
                     for trace in self.figure.data[2 * rank : 2 * rank + 2]:
                         trace.opacity = 1 if lit is None or lit[rank] else 0.2
+
+
+def hide(part: widgets.DOMWidget, away: bool) -> None:
+    """Take a part of a panel out of sight, or bring it back; a figure that is taken away would miss what changes."""
+    (part.add_class if away else part.remove_class)("gl-away")
+
+
+def axes_in(unit: str) -> dict[str, Any]:
+    """The titles of the axes of a figure of filters, in bases or in chunks.
+
+    Examples
+    --------
+    >>> axes_in("chunks")["xaxis3"]["title"]["text"]
+    'reach (chunks)'
+    """
+    words = f"lag ({unit} back)", f"frequency (cycles per {unit[:-1]})", f"reach ({unit})"
+    return {f"xaxis{number}": {"title": {"text": title}} for number, title in zip(("", 2, 3), words, strict=True)}
 
 # %% ../../nbs/dashboards/37_views.ipynb #9cb96cca
 class ChangeView(Panel):

@@ -253,20 +253,21 @@ def attribute(
                 spread=to_bases(values.std(0)),
                 seed=seed,
                 model=identity,
-                left_out=left_out(model, question, float(multipliers.reference_output.mean())),
+                left_out=left_out(model, question, float(multipliers.reference_output.mean()), batch_size),
             )
         )
     return records
 
 # %% ../../nbs/interpretability/30_attributions.ipynb #44678b51
-def left_out(model: nn.Module, question: Question, reference_output: float) -> float:
+def left_out(model: nn.Module, question: Question, reference_output: float, batch_size: int) -> float:
     """How much the references' mean output would change if their chunks had boundaries of their own."""
     if not getattr(model.config, "stages", 0):
         return 0.0
     if model.config.chunks_by == "patches":
         return float("nan")
     with evaluating(model), torch.no_grad():
-        return float(question.output(question.references).mean()) - reference_output
+        outputs = [question.output(references) for references in question.references.split(batch_size)]
+    return float(torch.cat(outputs).mean()) - reference_output
 
 
 def base_projection(tokenizer: DNATokenizer, sequence: str, ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -174,7 +174,9 @@ RULES = {
 }
 UNARY = (nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU)
 LINEAR = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Dropout, nn.Identity)
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, Tensors)  # they may be empty
+CONTAINERS = (  # they may be empty
+    nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterDict, nn.ParameterList, Tensors,
+)  # fmt: skip
 CONSTANT = (ExplicitFilter, ModalFilter, MarkovTable)  # what they give does not depend on what is explained
 
 # %% ../../nbs/interpretability/20_rules.ipynb #f97d8047

@@ -20,6 +20,7 @@ from genomic_lens.model.attention_mixing import (
     turn,
 )
 from .gates import Contraction, Softmax
+from .operators import linear_map
 
 # %% auto #0
 __all__ = ['visible', 'padding_shows', 'AttentionMemory', 'RotaryAttention', 'factors', 'projections']
@@ -54,18 +55,15 @@ def visible(
     return seen if mask is None else seen & mask.bool()[:, None, :, None] & mask.bool()[:, None, None, :]
 
 
-def padding_shows(mask: torch.Tensor | None, causal: bool = True) -> bool:
-    """Whether some real position would see padding if there were no mask.
+def padding_shows(mask: torch.Tensor | None) -> bool:
+    """Whether some real position of a causal layer would see padding if there were no mask.
 
     Examples
     --------
     >>> padding_shows(torch.tensor([[True, True, False]])), padding_shows(torch.tensor([[False, True, True]]))
     (False, True)
     """
-    if mask is None:
-        return False
-    real = mask.bool()
-    return bool((real[:, 1:] & ~real[:, :-1]).any() if causal else not real.all())
+    return mask is not None and bool((mask[:, 1:].bool() & ~mask[:, :-1].bool()).any())
 
 # %% ../../nbs/model/21_attention.ipynb #b8de56ba
 @dataclass
@@ -228,7 +226,10 @@ class RotaryAttention(nn.Module):
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
         causal, dropout, seen = not self.two_sided, self.dropout.p if self.training else 0.0, None
-        if padding_shows(mask, causal):
+        if not causal and mask is not None and not mask.all():
+            real = mask.bool()[:, None, None]
+            seen = real | ~real.any(-1, keepdim=True)  # a row of padding alone sees all of it: no empty row
+        elif padding_shows(mask):
             alone = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)  # padding sees itself: no empty row
             seen, causal = visible(mask.shape[1], mask, causal, mask.device) | alone, False
         mixed = scaled_dot_product_attention(queries, keys, values, seen, dropout, is_causal=causal)
@@ -255,11 +256,10 @@ def factors(layer: RotaryAttention, hidden: torch.Tensor) -> AttentionFactors:
 def projections(layer: RotaryAttention) -> AttentionProjections:
     """The weights around the attention, head by head."""
     heads = (layer.num_heads, layer.head_width)
-    bias, out_weight = layer.qkv_proj.bias, layer.out_proj.weight.detach()
-    value_bias = out_weight.new_zeros(layer.d_model) if bias is None else bias.detach()[-layer.d_model :]
+    (weight, bias), (out_weight, out_bias) = linear_map(layer.qkv_proj), linear_map(layer.out_proj)
     return AttentionProjections(
-        weights=layer.qkv_proj.weight.detach().unflatten(0, (3, *heads)),
-        value_bias=value_bias.unflatten(0, heads),
+        weights=weight.unflatten(0, (3, *heads)),
+        value_bias=bias[-layer.d_model :].unflatten(0, heads),
         out_weight=out_weight.unflatten(1, heads),
-        out_bias=layer.out_proj.bias.detach(),
+        out_bias=out_bias,
     )

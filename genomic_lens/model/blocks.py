@@ -119,7 +119,8 @@ class HyenaBlock(nn.Module):
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Update (batch, length, d_model) hidden states; `mask` is False at padding."""
-        heard = self.mixer._forward_hooks or self.mixer._forward_pre_hooks
+        mixer = self.mixer
+        heard = mixer._forward_hooks or mixer._forward_pre_hooks or mixer._backward_hooks or mixer._backward_pre_hooks
         if isinstance(self.mixer, HyenaOperator) and not heard:
             return self.mixer(hidden, mask, before=self.norm1, after=self.finish)
         return self.finish(hidden, self.mixer(self.norm1(hidden), mask))

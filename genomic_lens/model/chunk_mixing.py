@@ -24,6 +24,8 @@ class UnmergedMixing(MixingOperator):
         On the chunks of one sequence.
     index : (length,) int tensor
         The chunk of each token; -1 where there is none.
+    first : bool
+        Whether a chunk is spoken for by its first token, or by the mean of all.
 
     Examples
     --------
@@ -32,11 +34,13 @@ class UnmergedMixing(MixingOperator):
     tensor([[0.2500, 0.2500, 0.5000]], dtype=torch.float64)
     """
 
-    def __init__(self, inner: MixingOperator, index: torch.Tensor):
+    def __init__(self, inner: MixingOperator, index: torch.Tensor, first: bool = False):
         self.inner, self.index = inner, index
         self.length, self.width = len(index), inner.width
-        self.counts = torch.bincount(index[index >= 0], minlength=inner.length)
-        self.causal = inner.causal and int(self.counts.max()) == 1  # else a base draws on those of its chunk after it
+        known, counts = index >= 0, torch.bincount(index[index >= 0], minlength=inner.length)
+        begins = index != functional.pad(index[:-1], (1, 0), value=-1)
+        self.share = (known & begins).double() if first else known / counts[index.clamp_min(0)].double()
+        self.causal = inner.causal and (first or int(counts.max()) == 1)  # a mean draws on what comes after a base
 
     def merge(self, values: torch.Tensor) -> torch.Tensor:
         """Sums of (length, width) over the tokens of each chunk."""
@@ -49,10 +53,10 @@ class UnmergedMixing(MixingOperator):
         return values[self.index.clamp_min(0)] * (self.index >= 0).view(shape)
 
     def matvec(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.unmerge(self.inner.matvec(self.merge(inputs) / self.counts[:, None]))
+        return self.unmerge(self.inner.matvec(self.merge(inputs * self.share[:, None].to(inputs.dtype))))
 
     def rmatvec(self, outputs: torch.Tensor) -> torch.Tensor:
-        return self.unmerge(self.inner.rmatvec(self.merge(outputs)) / self.counts[:, None])
+        return self.unmerge(self.inner.rmatvec(self.merge(outputs))) * self.share[:, None].to(outputs.dtype)
 
     @property
     def offset(self) -> torch.Tensor:
@@ -67,7 +71,7 @@ class UnmergedMixing(MixingOperator):
     def cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path = "value") -> torch.Tensor:
         row_chunks, column_chunks = self.index[rows], self.index[columns]
         cells = self.inner.cells(row_chunks.clamp_min(0), column_chunks.clamp_min(0), path)
-        return self._shared(cells, row_chunks, column_chunks)
+        return self._shared(cells, row_chunks, self.share[columns])
 
     def channel_use(self, position: int) -> torch.Tensor:
         """Through which channels the chunk of one output listens, (width,)."""
@@ -77,13 +81,12 @@ class UnmergedMixing(MixingOperator):
         parts = [self.index[rows], self.index[columns]]
         spans = [slice(max(0, int(part.min())), int(part.max()) + 1) for part in parts]
         inside = [part.clamp_min(span.start) - span.start for part, span in zip(parts, spans, strict=True)]
-        return self._shared(ask(*spans)[inside[0]][:, inside[1]], *parts)
+        return self._shared(ask(*spans)[inside[0]][:, inside[1]], parts[0], self.share[columns])
 
-    def _shared(self, cells: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Each column's even share, zero where a token has no chunk."""
+    def _shared(self, cells: torch.Tensor, rows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        """Each column's share of what its chunk sends, and nothing in rows that have no chunk."""
         shape = [1] * (cells.ndim - 2)
-        share = (columns >= 0) / self.counts[columns.clamp_min(0)].to(cells.dtype)
-        return cells * (rows >= 0).view(-1, 1, *shape) * share.view(1, -1, *shape)
+        return cells * (rows >= 0).view(-1, 1, *shape) * share.to(cells.dtype).view(1, -1, *shape)
 
 # %% ../../nbs/model/37_chunk_mixing.ipynb #469d992b
 class SmoothingMixing(MixingOperator):

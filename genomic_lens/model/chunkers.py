@@ -90,7 +90,7 @@ class AlikeRouter(Router):
         """Boundaries from differences: the most alike are merged, as many as may be."""
         mask = torch.ones_like(probability, dtype=torch.bool) if mask is None else mask
         rank = probability.masked_fill(~mask, torch.inf).argsort(dim=1, stable=True).argsort(dim=1)
-        few = rank < (self.merge_ratio * mask.sum(1, keepdim=True)).floor()
+        few = rank < (self.merge_ratio * mask.sum(1, keepdim=True).double()).floor()
         start = ~(few & (probability < self.threshold)) & mask
         return Boundaries(probability, start, torch.where(start, probability, 1 - probability))
 
@@ -167,10 +167,10 @@ class PatchRouter(nn.Module):
 
     def forward(self, ids: torch.Tensor | None, mask: torch.Tensor | None = None) -> Boundaries:
         """Boundaries before each of (batch, length) token ids."""
-        if ids is None and self.frozen is None:
+        if ids is None:
             raise ModelError("Patches are cut by the bases themselves; pass input_ids, or freeze the routing.")
-        if self.frozen is not None:
-            return self.frozen
+        if not self.table.counts.any():
+            raise ModelError("The table that cuts patches has counted nothing yet; call fit_patches first.")
         entropy = self.table.entropies(ids - self.first_id)
         start = patch_starts(entropy, self.threshold, mask=mask, longest=self.longest)
         before = nn.functional.pad(entropy[:, :-1], (1, 0)) / torch.log(torch.tensor(4.0))
@@ -196,14 +196,13 @@ class PatchChunker(nn.Module):
     def __init__(self, d_model: int, num_heads: int, order: int, threshold: float, longest: int, causal: bool):
         super().__init__()
         self.router = PatchRouter(order, threshold, longest)
-        self.pooling = PatchPooling(d_model, num_heads)
+        self.pooling = PatchPooling(d_model, num_heads, how="mean")  # of which an explanation has an exact rule
         self.unpooling = PatchUnpooling(d_model, num_heads, causal=causal)
 
     def down(self, hidden: torch.Tensor, mask: torch.Tensor | None = None, ids: torch.Tensor | None = None) -> Chunks:
         """Patches of (batch, length, d_model) states of token ids."""
-        boundaries = self.router(ids, mask)
-        if len(boundaries.start) != len(hidden):
-            boundaries = boundaries.expand(len(hidden))
+        frozen = self.router.frozen
+        boundaries = self.router(ids, mask) if frozen is None else frozen.held(hidden)
         chunks = to_chunks(hidden, boundaries, mask)
         return chunks._replace(states=self.pooling(hidden, chunks.index, chunks.mask.shape[1], mask))
 
@@ -233,7 +232,7 @@ def fit_patches(model: nn.Module, ids: torch.Tensor, mean_length: float) -> floa
     Raises
     ------
     ModelError
-        If the model cuts no patches.
+        If the model cuts no patches, or there is no letter among the ids.
 
     Examples
     --------
@@ -246,7 +245,10 @@ def fit_patches(model: nn.Module, ids: torch.Tensor, mean_length: float) -> floa
     for router in routers:
         letters = ids.cpu() - router.first_id
         table = MarkovTable(router.table.order).fit(letters)
+        if not table.counts.any():
+            raise ModelError(f"No letters are among the ids; {router.first_id} to {router.first_id + 3} count.")
         router.table.load_state_dict(table.state_dict())
-        router.threshold = threshold_for(table.entropies(letters), mean_length)
+        known = ids.cpu() != model.config.pad_token_id
+        router.threshold = threshold_for(table.entropies(letters), mean_length, mask=known)
     model.config.patch_threshold = routers[0].threshold
     return routers[0].threshold

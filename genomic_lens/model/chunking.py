@@ -83,11 +83,12 @@ def with_means(chunks: Chunks, hidden: torch.Tensor) -> Chunks:
     >>> with_means(to_chunks(hidden, decide(torch.tensor([[1.0, 0.1, 0.9]]))), hidden).states.flatten()
     tensor([1.5000, 3.0000])
     """
-    belongs = (chunks.index >= 0)[..., None].to(hidden.dtype)
+    exact = torch.promote_types(hidden.dtype, torch.float32)
+    belongs = (chunks.index >= 0)[..., None].to(exact)
     index = chunks.index.clamp_min(0)[..., None]
     counts = belongs.new_zeros(*chunks.mask.shape, 1).scatter_add(1, index, belongs)
-    sums = torch.zeros_like(chunks.states).scatter_add(1, index.expand_as(hidden), hidden * belongs)
-    return chunks._replace(states=sums / counts.clamp_min(1))
+    sums = torch.zeros_like(chunks.states, dtype=exact).scatter_add(1, index.expand_as(hidden), hidden * belongs)
+    return chunks._replace(states=(sums / counts.clamp_min(1)).to(hidden.dtype))
 
 # %% ../../nbs/model/28_chunking.ipynb #55bca10b
 def to_bases(states: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -16,10 +16,10 @@ from tqdm.auto import tqdm
 from ..errors import ModelError
 from .blocks import HyenaBlock
 from .gates import evaluating
-from .pretrained import check_ids
+from .pretrained import check_ids, check_length
 
 # %% auto #0
-__all__ = ['MixerMemory', 'Memory', 'empty_memory', 'block_onwards', 'extend', 'generate']
+__all__ = ['MixerMemory', 'Memory', 'remembers', 'empty_memory', 'block_onwards', 'extend', 'generate']
 
 # %% ../../nbs/model/45_decoding.ipynb #1eea4901
 class MixerMemory(Protocol):
@@ -54,6 +54,11 @@ class Memory:
         return Memory([one.fork(copies) for one in self.layers], copies * self.batch, self.length, self.capacity)
 
 
+def remembers(model: nn.Module) -> bool:
+    """Whether a model can go on from a past: not if it cuts chunks, or embeds words that end at a base."""
+    return model.backbone.stage is None and model.backbone.kmers is None
+
+
 def empty_memory(model: nn.Module, batch: int, capacity: int) -> Memory:
     """No past, and room for so many positions.
 
@@ -62,8 +67,8 @@ def empty_memory(model: nn.Module, batch: int, capacity: int) -> Memory:
     ModelError
         If the model is two-sided, cuts chunks, or does not reach so far.
     """
-    if model.backbone.stage is not None:
-        raise ModelError("A model that cuts chunks has no memory of this kind yet; pass the whole sequence to it.")
+    if not remembers(model):
+        raise ModelError("A model of chunks or words has no memory of this kind; pass the whole sequence to it.")
     layers = [block.mixer.empty_memory(batch, capacity) for block in model.backbone.layers]
     return Memory(layers, batch, 0, capacity)
 
@@ -135,7 +140,7 @@ def generate(
 ) -> torch.Tensor:
     """Continue sequences, base by base; special tokens and N are never chosen.
 
-    A model that cuts chunks reads the whole sequence again for each base.
+    A model of chunks or words reads the whole sequence again for each base.
 
     Parameters
     ----------
@@ -159,7 +164,7 @@ def generate(
     Raises
     ------
     ModelError
-        As `extend`, and for a temperature that is not above 0.
+        For padding, ids out of range, more positions than the model reads, and a temperature or top_k out of range.
 
     Examples
     --------
@@ -168,11 +173,15 @@ def generate(
     if not temperature > 0:
         raise ModelError(f"temperature is {temperature}; expected a number above 0, or do_sample=False.")
     chance = torch.Generator(device=input_ids.device).manual_seed(seed)
-    remembers = model.backbone.stage is None  # a model that cuts chunks reads all again
-    memory = empty_memory(model, len(input_ids), input_ids.shape[1] + max_new_tokens) if remembers else None
+    if max_new_tokens < 0 or (top_k is not None and top_k < 1):
+        raise ModelError(f"max_new_tokens={max_new_tokens}, top_k={top_k} came; expected at least 0, and at least 1.")
+    if (input_ids == model.config.pad_token_id).any():
+        raise ModelError("Padding came; sequences of one length are continued together, others one by one.")
+    check_length(input_ids.shape[1] + max_new_tokens, model.config)
+    memory = empty_memory(model, len(input_ids), input_ids.shape[1] + max_new_tokens) if remembers(model) else None
     ids, new = input_ids, input_ids
     for _ in tqdm(range(max_new_tokens), desc="generate", leave=False, delay=2):
-        if remembers:
+        if memory is not None:
             logits, memory = extend(model, new, memory)
         else:
             with evaluating(model):

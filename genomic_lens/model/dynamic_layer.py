@@ -63,5 +63,5 @@ class HyenaDynamicLayer(nn.Module):
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Update (batch, length, d_model) hidden states; `mask` (batch, length) is False at padding."""
-        chunks = self.merging(hidden, mask)
+        chunks = self.merging(hidden, None if mask is None else mask.bool())
         return self.merging.up(self.block(chunks.states, chunks.mask), chunks, hidden)

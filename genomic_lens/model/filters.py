@@ -171,7 +171,7 @@ class ImplicitFilter(nn.Module):
     @property
     def linears(self) -> list[nn.Linear]:
         """The layers of the network, the last one included."""
-        return [layer for layer in self.implicit_filter.values() if isinstance(layer, nn.Linear)]
+        return [layer for layer in self.implicit_filter.values() if not isinstance(layer, Tensors)]
 
     @property
     def frequency(self) -> torch.Tensor:

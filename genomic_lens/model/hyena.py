@@ -18,7 +18,9 @@ from .gates import Product
 from .hyena_memory import HyenaMemory, empty_hyena_memory, mix_onwards
 from .long_convolution import long_convolution
 from .long_training import LONG, mix_and_learn
-from .operators import HyenaFactors, HyenaMixing, HyenaProjections, short_convolution
+from genomic_lens.model.operators import (
+    HyenaFactors, HyenaMixing, HyenaProjections, linear_map, short_convolution,
+)  # fmt: skip
 
 # %% auto #0
 __all__ = ['HyenaOperator', 'factors', 'every_lag', 'projections']
@@ -204,13 +206,13 @@ def every_lag(taps: torch.Tensor, first_lag: int, length: int) -> tuple[torch.Te
 def projections(operator: HyenaOperator) -> HyenaProjections:
     """The weights around the gates and filters, one set a stream."""
     streams = (operator.order + 1, operator.d_model)
-    weight, bias = operator.in_proj.weight.detach(), operator.in_proj.bias
+    (weight, bias), (out_weight, out_bias) = linear_map(operator.in_proj), linear_map(operator.out_proj)
     return HyenaProjections(
         weights=weight.unflatten(0, streams),
-        biases=weight.new_zeros(streams) if bias is None else bias.detach().unflatten(0, streams),
+        biases=bias.unflatten(0, streams),
         short_taps=operator.short_taps.detach().unflatten(0, streams),
         short_biases=operator.short_bias.detach().unflatten(0, streams),
         short_first_lag=operator.short_first_lag,
-        out_weight=operator.out_proj.weight.detach(),
-        out_bias=operator.out_proj.bias.detach(),
+        out_weight=out_weight,
+        out_bias=out_bias,
     )

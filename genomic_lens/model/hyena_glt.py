@@ -13,7 +13,7 @@ from ..config import HyenaGLTConfig
 from ..data.hf_tokenizer import HFDNATokenizer
 from .backbone import HyenaBackbone
 from .heads import RegressionHead, SequenceClassificationHead, pool
-from .outputs import HyenaOutput, HyenaSequenceOutput, task_and_routing
+from .outputs import HyenaOutput, HyenaSequenceOutput, with_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0
@@ -89,8 +89,8 @@ class _SequenceModel(GenomicPreTrainedModel):
         if pooling_mask is None:
             pooling_mask = self.backbone.content_mask(input_ids, attention_mask, states.last_hidden_state)
         logits = self.head(pool(states.last_hidden_state, pooling_mask, self.config.pooling))
-        loss = task_and_routing(None if labels is None else self.loss(logits, labels), states, self.training)
-        return HyenaSequenceOutput(loss=loss, logits=logits, hidden_states=states.hidden_states, routing=states.routing)
+        loss = None if labels is None else self.loss(logits, labels)
+        return with_routing(HyenaSequenceOutput, states, self.training, loss, logits=logits)
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #31a8928a
 class HyenaGLTForSequenceClassification(_SequenceModel):

@@ -77,8 +77,9 @@ class ModalFilter(nn.Module):
         return torch.complex(fading, self.angles.double()) if self.turning else fading
 
     def weights(self) -> torch.Tensor:
-        """The residues, (channels, modes), complex where modes turn."""
-        return torch.view_as_complex(self.residues.contiguous()) if self.turning else self.residues
+        """The residues, (channels, modes), complex where modes turn, in single precision or better."""
+        residues = self.residues.to(torch.promote_types(self.residues.dtype, torch.float32))
+        return torch.view_as_complex(residues.contiguous()) if self.turning else residues
 
     def forward(self, length: int) -> torch.Tensor:
         """Taps (channels, length) from lag 0 on, the skip term in lag 0; never in autocast's precision."""
@@ -179,22 +180,23 @@ class ModalMemory:
     """
 
     def __init__(self, poles: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor, batch: int):
-        self.poles, self.weights, self.bias = poles.detach(), weights.detach(), bias.detach()
-        self.keep = self.poles.exp().to(weights.dtype)
-        self.state = weights.new_zeros(batch, *weights.shape)
+        self.poles, self.bias = poles.detach(), bias.detach()
+        self.weights = weights.detach().to(poles.dtype)  # in double precision: what is kept is multiplied many times
+        self.keep = self.poles.exp()
+        self.state = self.weights.new_zeros(batch, *weights.shape)
 
     def follow(self, values: torch.Tensor) -> torch.Tensor:
         """Filtered (batch, positions, channels) values that come next; the modes go on."""
         if values.shape[1] > 1:
             return torch.cat([self._several(part) for part in values.split(POSITIONS, dim=1)], dim=1).to(values.dtype)
-        value = values[:, 0].to(self.bias.dtype)
+        value = values[:, 0].double()
         self.state = self.state * self.keep + value[..., None]
         return ((self.state * self.weights).sum(-1).real + value * self.bias)[:, None].to(values.dtype)
 
     def _several(self, values: torch.Tensor) -> torch.Tensor:
-        count, inputs = values.shape[1], values.transpose(1, 2).to(self.bias.dtype)
+        count, inputs = values.shape[1], values.transpose(1, 2).double()
         lags = torch.arange(count + 1, device=values.device)
-        powers = torch.exp(self.poles[..., None] * lags).to(self.weights.dtype)
+        powers = torch.exp(self.poles[..., None] * lags)
         taps = torch.einsum("cs,csn->cn", self.weights, powers[..., :count]).real
         old = torch.einsum("bcs,csn->bcn", self.state * self.weights, powers[..., 1:]).real
         arrived = torch.einsum("csn,bcn->bcs", powers[..., :count].flip(-1), inputs.to(self.weights.dtype))

@@ -14,7 +14,7 @@ from ..errors import ModelError
 from .long_convolution import long_convolution, transposed_filter
 
 # %% auto #0
-__all__ = ['Path', 'STRIP', 'MixingOperator', 'pool_norms', 'short_convolution', 'HyenaFactors', 'HyenaProjections',
+__all__ = ['Path', 'STRIP', 'MixingOperator', 'pool_norms', 'short_convolution', 'linear_map', 'HyenaFactors', 'HyenaProjections',
            'walk_forward', 'walk_backward', 'impulses', 'HyenaMixing', 'direct_kernel', 'response']
 
 # %% ../../nbs/model/15_operators.ipynb #4917344f
@@ -123,6 +123,23 @@ def short_convolution(signal: torch.Tensor, taps: torch.Tensor, first_lag: int =
     padded = torch.nn.functional.pad(signal, (first_lag + count - 1, -first_lag))
     shifted = (padded[..., count - 1 - tap : count - 1 - tap + length] for tap in range(count))
     return sum(copy * taps[:, tap : tap + 1] for tap, copy in enumerate(shifted))
+
+# %% ../../nbs/model/15_operators.ipynb #d4318920
+@torch.no_grad()
+def linear_map(layer: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (out, in) and bias (out,) of a linear layer, adapters such as LoRA's included.
+
+    Examples
+    --------
+    >>> weight, bias = linear_map(torch.nn.Linear(3, 2, bias=False))
+    >>> weight.shape, bias
+    (torch.Size([2, 3]), tensor([0., 0.]))
+    """
+    weight = layer.weight.detach()
+    if hasattr(layer, "base_layer"):
+        bias = layer(weight.new_zeros(1, weight.shape[1]))[0]
+        return (layer(torch.eye(weight.shape[1], dtype=weight.dtype, device=weight.device)) - bias).T, bias
+    return weight, weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()
 
 # %% ../../nbs/model/15_operators.ipynb #d0b36e6f
 class HyenaFactors(NamedTuple):

@@ -14,11 +14,12 @@ from transformers.modeling_outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
+from transformers.utils import ModelOutput
 
 from .stages import Routing
 
 # %% auto #0
-__all__ = ['HyenaOutput', 'HyenaSequenceOutput', 'HyenaTokenOutput', 'HyenaCausalOutput', 'task_and_routing']
+__all__ = ['HyenaOutput', 'HyenaSequenceOutput', 'HyenaTokenOutput', 'HyenaCausalOutput', 'with_routing']
 
 # %% ../../nbs/model/34_outputs.ipynb #09062e76
 @dataclass
@@ -31,27 +32,31 @@ class HyenaOutput(BaseModelOutput):
 
 @dataclass
 class HyenaSequenceOutput(SequenceClassifierOutput):
-    """Scores of sequences, and the chunks of every stage."""
+    """Scores of sequences, the chunks of every stage, and the part of the loss that is theirs."""
 
     routing: tuple[Routing, ...] | None = None
+    routing_loss: torch.Tensor | None = None
 
 
 @dataclass
 class HyenaTokenOutput(TokenClassifierOutput):
-    """Scores of tokens, and the chunks of every stage."""
+    """Scores of tokens, the chunks of every stage, and the part of the loss that is theirs."""
 
     routing: tuple[Routing, ...] | None = None
+    routing_loss: torch.Tensor | None = None
 
 
 @dataclass
 class HyenaCausalOutput(CausalLMOutput):
-    """Scores of what comes next, and the chunks of every stage."""
+    """Scores of what comes next, the chunks of every stage, and the part of the loss that is theirs."""
 
     routing: tuple[Routing, ...] | None = None
+    routing_loss: torch.Tensor | None = None
 
 # %% ../../nbs/model/34_outputs.ipynb #f2b6ed04
-def task_and_routing(loss: torch.Tensor | None, states: HyenaOutput, training: bool) -> torch.Tensor | None:
-    """The loss of a task, and in training that of the routing added to it; evaluation reports the task's alone."""
-    if loss is None or states.routing_loss is None or not training:
-        return loss
-    return loss + states.routing_loss
+def with_routing(kind: type[ModelOutput], states: HyenaOutput, training: bool, loss: torch.Tensor | None, **scores):
+    """The output of a head; in training its loss holds that of the routing, in evaluation it is the task's alone."""
+    if loss is not None and states.routing_loss is not None and training:
+        loss = loss + states.routing_loss
+    kept = {"hidden_states": states.hidden_states, "routing": states.routing, "routing_loss": states.routing_loss}
+    return kind(loss=loss, **scores, **kept)

@@ -43,7 +43,7 @@ class PublishedModel(GenomicPreTrainedModel):
         pretrained_model_name_or_path: str | Path,
         *args: Any,
         trust_pickle: bool = False,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         **kwargs: Any,
     ):
         """Load a folder or file in a published layout, or what `save_pretrained` wrote.
@@ -54,7 +54,7 @@ class PublishedModel(GenomicPreTrainedModel):
             A path, or the name of a model on the hub.
         trust_pickle : bool
             Whether a pickle may be opened that torch's safe mode refuses.
-        dtype : torch.dtype or None
+        dtype : torch.dtype, its name, or None
             Of everything but the filters, which stay in fp32.
         kwargs
             Fields of the configuration that shall differ, for example `num_classes`.
@@ -67,6 +67,8 @@ class PublishedModel(GenomicPreTrainedModel):
         path = Path(pretrained_model_name_or_path)
         if not path.exists() or is_own(path):
             return super().from_pretrained(pretrained_model_name_or_path, *args, dtype=dtype, **kwargs)
+        dtype = kwargs.pop("torch_dtype", dtype)
+        dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
         weights = cls.canonical(read_weights(path, trust_pickle))
         model = cls(cls.configuration(weights, path, **kwargs))
         if dtype is not None:

@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn import functional
 from transformers import initialization as init
 
+from ..errors import ModelError
 from .gates import evaluating
 
 # %% auto #0
-__all__ = ['Boundaries', 'decide', 'first_tokens', 'AsItIs', 'Router', 'shares', 'ratio_loss', 'frozen_routing']
+__all__ = ['Boundaries', 'decide', 'first_tokens', 'NeighbourProjection', 'Router', 'shares', 'ratio_loss', 'frozen_routing']
 
 # %% ../../nbs/model/27_routing.ipynb #2e4cb8fd
 class Boundaries(NamedTuple):
@@ -30,15 +31,24 @@ class Boundaries(NamedTuple):
     start : bool tensor
         Whether a chunk begins here; never at padding.
     confidence : tensor
-        The probability of what was decided, 0.5 to 1.
+        The probability of what was decided: 0.5 to 1 where a boundary is what is likelier than none.
     """
 
     probability: torch.Tensor
     start: torch.Tensor
     confidence: torch.Tensor
 
-    def expand(self, batch: int) -> Boundaries:
-        """Those of one sequence, for each of a batch."""
+    def held(self, hidden: torch.Tensor) -> Boundaries:
+        """Those of one sequence, for each of (batch, length, ...) others of its length.
+
+        Raises
+        ------
+        ModelError
+            If the others are longer or shorter.
+        """
+        batch, length = hidden.shape[:2]
+        if length != self.start.shape[1]:
+            raise ModelError(f"{length} positions came; boundaries are held for sequences of {self.start.shape[1]}.")
         return Boundaries(*(part.expand(batch, -1) for part in self))
 
 
@@ -66,7 +76,7 @@ def first_tokens(mask: torch.Tensor) -> torch.Tensor:
     return mask & (mask.cumsum(1) == 1)
 
 
-class AsItIs(nn.Linear):
+class NeighbourProjection(nn.Linear):
     """A linear map that begins as the identity: before anything is learnt, states are compared as they are."""
 
     def __init__(self, width: int):
@@ -107,12 +117,12 @@ class Router(nn.Module):
     def __init__(self, d_model: int, symmetric: bool = False):
         super().__init__()
         self.symmetric, self.frozen = symmetric, None
-        self.q_proj_layer, self.k_proj_layer = AsItIs(d_model), AsItIs(d_model)
+        self.q_proj_layer, self.k_proj_layer = NeighbourProjection(d_model), NeighbourProjection(d_model)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> Boundaries:
         """Boundaries before each of (batch, length, d_model) states; the first token of each row begins a chunk."""
         if self.frozen is not None:
-            return self.frozen.expand(len(hidden))
+            return self.frozen.held(hidden)
         return self.choose(self.differences(hidden, mask), mask)
 
     def choose(self, probability: torch.Tensor, mask: torch.Tensor | None) -> Boundaries:
@@ -121,12 +131,14 @@ class Router(nn.Module):
 
     def differences(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """How much each state differs from the one before it, 0 to 1; 1 at the first token of each row."""
-        asked, offered = self.q_proj_layer(hidden), self.k_proj_layer(hidden)
-        alike = functional.cosine_similarity(asked[:, :-1], offered[:, 1:], dim=-1)
-        if self.symmetric:
-            alike = (alike + functional.cosine_similarity(asked[:, 1:], offered[:, :-1], dim=-1)) / 2
-        differ = functional.pad(((1 - alike) / 2).clamp(0, 1), (1, 0), value=1.0)
-        return differ if mask is None else torch.where(first_tokens(mask), 1.0, differ)
+        exact = torch.promote_types(hidden.dtype, torch.float32)
+        asked, offered = self.q_proj_layer(hidden).to(exact), self.k_proj_layer(hidden).to(exact)
+        with torch.autocast(hidden.device.type, enabled=False):
+            alike = functional.cosine_similarity(asked[:, :-1], offered[:, 1:], dim=-1)
+            if self.symmetric:
+                alike = (alike + functional.cosine_similarity(asked[:, 1:], offered[:, :-1], dim=-1)) / 2
+            differ = functional.pad(((1 - alike) / 2).clamp(0, 1), (1, 0), value=1.0)
+            return differ if mask is None else torch.where(first_tokens(mask), 1.0, differ)
 
 # %% ../../nbs/model/27_routing.ipynb #96819c89
 def shares(boundaries: Boundaries, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -138,8 +150,9 @@ def shares(boundaries: Boundaries, mask: torch.Tensor | None = None) -> tuple[to
     (tensor(0.5000), tensor(0.5000))
     """
     kept = torch.ones_like(boundaries.start) if mask is None else mask
-    count = kept.sum().clamp_min(1)
-    return (boundaries.start & kept).sum() / count, (boundaries.probability * kept).sum() / count
+    count, chances = kept.sum().clamp_min(1), boundaries.probability
+    chances = chances.to(torch.promote_types(chances.dtype, torch.float32))
+    return (boundaries.start & kept).sum() / count, (chances * kept).sum() / count
 
 
 def ratio_loss(boundaries: Boundaries, target: float, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -189,19 +202,23 @@ def frozen_routing(model: nn.Module, **inputs: torch.Tensor) -> Iterator[nn.Modu
     ...     pass
     """
     routers = [module for module in model.modules() if hasattr(module, "frozen")]
-    kept: dict[nn.Module, Boundaries] = {}
+    before, kept = [router.frozen for router in routers], {}
     handles = [
         router.register_forward_hook(lambda module, inputs, output: kept.update({module: output})) for router in routers
     ]
     try:
+        for router in routers:
+            router.frozen = None
         if routers:
             with evaluating(model), torch.no_grad():
                 model(**inputs)
-        for router in routers:
-            router.frozen = kept[router]
+        for router, boundaries in kept.items():
+            if len(boundaries.start) != 1:
+                raise ModelError(f"{len(boundaries.start)} sequences came; expected the one whose boundaries are held.")
+            router.frozen = boundaries
         yield model
     finally:
         for handle in handles:
             handle.remove()
-        for router in routers:
-            router.frozen = None
+        for router, boundaries in zip(routers, before, strict=True):
+            router.frozen = boundaries

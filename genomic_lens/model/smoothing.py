@@ -90,5 +90,7 @@ def smooth(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     >>> smooth(torch.tensor([[[8.0], [4.0]]]), torch.tensor([[1.0, 0.5]])).flatten().round()
     tensor([8., 6.])
     """
-    weights = weights.clamp(SURE, 1 - SURE)
-    return recurrence(weights[..., None] * values, torch.log1p(-weights))
+    exact = torch.promote_types(torch.promote_types(values.dtype, weights.dtype), torch.float32)
+    with torch.autocast(values.device.type, enabled=False):  # half precision rounds what is nearly sure to sure
+        weights = weights.to(exact).clamp(SURE, 1 - SURE)
+        return recurrence(weights[..., None] * values.to(exact), torch.log1p(-weights)).to(values.dtype)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from transformers import initialization as init
 
 from ..config import HyenaGLTConfig
 from .blocks import HyenaBlock, norm_of
@@ -88,6 +89,11 @@ class Stage(nn.Module):
         self.encoder, self.chunker, self.inner, self.decoder = encoder, chunker, inner, decoder
         self.pad_dimension = nn.Parameter(torch.zeros(widen)) if widen else None
 
+    def draw_start(self) -> None:
+        """Zeros in the additional channels."""
+        if self.pad_dimension is not None:
+            init.zeros_(self.pad_dimension)
+
     def forward(
         self, hidden: torch.Tensor, mask: torch.Tensor | None = None, ids: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, list[Level]]:
@@ -158,11 +164,12 @@ class Routing(NamedTuple):
     Attributes
     ----------
     probability : float tensor
-        Of a boundary before this token; 0 where a token is not the first of what is chunked, and at padding.
+        Of a boundary before this token; 0 where a token is not the first of what is chunked, and at padding. Of
+        patches, how open the token was, as a share of four equal chances.
     start : bool tensor
         Whether a chunk begins here.
     confidence : float tensor
-        Probability of what was decided.
+        Probability of what was decided; 0 at padding.
     index : int tensor
         The chunk of each token, from 0 on; -1 at padding.
     """
@@ -184,7 +191,8 @@ def seen_from_bases(levels: list[Level]) -> tuple[Routing, ...]:
             probability, start, confidence, index = (to_bases(part[..., None], above)[..., 0] for part in shifted)
             here = Routing(probability * first, start & first, confidence, index - 1)
         elif levels[0].mask is not None:
-            here = here._replace(probability=here.probability * levels[0].mask)
+            seen = levels[0].mask
+            here = here._replace(probability=here.probability * seen, confidence=here.confidence * seen)
         found.append(here)
     return tuple(found)
 

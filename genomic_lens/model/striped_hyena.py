@@ -164,7 +164,13 @@ def reordered(name: str, value: torch.Tensor, first_lag_first: bool) -> torch.Te
 def striped_config(weights: Weights, folder: Path, **changes: Any) -> StripedHyenaConfig:
     """The configuration of canonical weights, whose shapes tell all but how long the input may be.
 
-    The tokens of the published models are bytes: 512 rows, of which 1 is padding.
+    The tokens of the published models are bytes: 512 rows, of which 1 is padding. Positions that a model has been
+    stretched to by interpolation are not supported.
+
+    Raises
+    ------
+    ModelError
+        If nothing tells the number of heads.
     """
     table = weights["backbone.embeddings.word_embeddings.weight"]
     layers = sorted({int(name.split(".")[2]) for name in weights if name.startswith("backbone.layers.")})
@@ -182,8 +188,10 @@ def striped_config(weights: Weights, folder: Path, **changes: Any) -> StripedHye
     rotary = [weights.pop(name) for name in list(weights) if name.endswith("mixer.inv_freq")]
     if rotary:
         half = len(rotary[0])
-        base = float(rotary[0][-1].double() ** (-half / (half - 1)))
+        base = float(rotary[0][-1].double() ** (-half / max(half - 1, 1)))
         known |= {"num_heads": known["d_model"] // (2 * half), "rotary_base": base}
+    elif "attention" in kinds and not {"num_heads", "rotary_base"} <= set(changes):
+        raise ModelError("The weights hold no rotary frequencies; pass num_heads= and rotary_base= of the model.")
     return StripedHyenaConfig(**known | {"layout": "-".join(kinds)} | changes)
 
 

@@ -13,7 +13,7 @@ from ..config import HyenaGLTConfig
 from ..errors import ModelError
 from .backbone import HyenaBackbone
 from .heads import TokenClassificationHead
-from .outputs import HyenaCausalOutput, HyenaTokenOutput, task_and_routing
+from .outputs import HyenaCausalOutput, HyenaTokenOutput, with_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0
@@ -111,8 +111,7 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
             known = labels if mask is None else labels.masked_fill(~mask, IGNORED)
             scores = logits[:, :-1, : self.config.vocab_size]
             loss = token_loss(scores, known[:, 1:], self.config.label_smoothing)
-        loss = task_and_routing(loss, states, self.training)
-        return HyenaCausalOutput(loss=loss, logits=logits, hidden_states=states.hidden_states, routing=states.routing)
+        return with_routing(HyenaCausalOutput, states, self.training, loss, logits=logits)
 
     def scores(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores of all rows of the table from (batch, length, d_model) states; rows that pad it have none."""
@@ -173,8 +172,7 @@ class HyenaGLTForTokenClassification(GenomicPreTrainedModel):
             check_labels(labels, self.config.num_labels)
             counted = self.backbone.content_mask(input_ids, attention_mask, logits)
             loss = token_loss(logits, labels.masked_fill(~counted, IGNORED), self.config.label_smoothing)
-        loss = task_and_routing(loss, states, self.training)
-        return HyenaTokenOutput(loss=loss, logits=logits, hidden_states=states.hidden_states, routing=states.routing)
+        return with_routing(HyenaTokenOutput, states, self.training, loss, logits=logits)
 
 # %% ../../nbs/model/42_token_models.ipynb #ca050de3
 AutoModelForCausalLM.register(HyenaGLTConfig, HyenaGLTForCausalLM)

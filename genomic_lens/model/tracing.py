@@ -45,6 +45,8 @@ class Trace:
         What the model returned; its `routing` tells which tokens are in which chunk.
     symmetric : bool
         Whether chunks are smoothed from either end.
+    first : bool
+        Whether a chunk is spoken for by its first token, or by the mean of all.
     """
 
     def __init__(
@@ -53,14 +55,15 @@ class Trace:
         mask: torch.Tensor,
         output,
         symmetric: bool = False,
+        first: bool = False,
     ):
-        self.layers, self.mask, self.output, self.symmetric = layers, mask, output, symmetric
+        self.layers, self.mask, self.output, self.symmetric, self.first = layers, mask, output, symmetric, first
 
     def operator(self, layer: int, item: int = 0) -> MixingOperator:
         """The mixing operator of one layer (0 is the first) for one sequence, from token to token also on chunks."""
         operator = self.on_chunks(layer, item)
         index = self.chunk_index(layer, item)
-        return operator if index is None else UnmergedMixing(operator, index)
+        return operator if index is None else UnmergedMixing(operator, index, first=self.first)
 
     def on_chunks(self, layer: int, item: int = 0) -> MixingOperator:
         """The same from chunk to chunk where the layer works on chunks."""
@@ -175,4 +178,6 @@ def trace(
     mask = model.config.pad_token_id != input_ids if attention_mask is None else attention_mask.bool()
     with evaluating(model), recording({layer: found[layer] for layer in wanted}) as kept, torch.no_grad():
         output = model(input_ids=input_ids, attention_mask=mask)
-    return Trace(kept, mask, output, symmetric=getattr(model.config, "two_sided", False))
+    symmetric = getattr(model.config, "two_sided", False)
+    first = getattr(model.config, "chunks_by", None) == "routing" and not symmetric
+    return Trace(kept, mask, output, symmetric, first)

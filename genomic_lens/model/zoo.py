@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 
-from ..config import HyenaGLTConfig
+from ..config import ALIASES, HyenaGLTConfig
 from ..errors import ModelError, unknown_name
 from .checkpoints import read_json, read_weights
 from genomic_lens.model.hyena_dna import (
@@ -106,7 +106,8 @@ def model_config(name: str, **changes: Any) -> HyenaGLTConfig:
     (1026, 'merging')
     """
     if name in SIZES:
-        return HyenaGLTConfig(**{"vocab_size": 12, "use_dynamic_merging": True} | SIZES[name] | changes)
+        own = {ALIASES.get(field, field): value for field, value in changes.items()}
+        return HyenaGLTConfig(**{"vocab_size": 12, "chunking": "merging"} | SIZES[name] | own)
     entry = published(name)
     shape = {"d_model": entry.d_model, "n_layers": entry.n_layers, "sequence_length": entry.sequence_length}
     return HyenaDNAConfig(**shape | changes)
@@ -218,7 +219,7 @@ def open_model(name: str | Path) -> GenomicPreTrainedModel:
     --------
     >>> open_model("downloads/hyenadna-tiny-1k-seqlen-hf")  # doctest: +SKIP
     """
-    if str(name) in ZOO:
+    if str(name) in ZOO or str(name) in SIZES:
         return load(str(name))
     folder = Path(name)
     if not folder.exists():

@@ -7,8 +7,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "attention": ["draw_hidden_attention", "plot_hidden_attention"],
         "attribution": ["draw_attribution", "plot_attribution"],
+        "chunks": ["draw_chunks", "plot_chunk_statistics", "plot_chunks"],
         "filters": ["draw_filters", "plot_filters"],
         "glyphs": ["draw_letters", "glyph_outline", "letter_row", "letter_stacks", "plot_letters"],
+        "modes": ["draw_modes", "plot_modes"],
         "motifs": ["draw_motif", "plot_motif"],
         "scores": ["draw_scores", "plot_scores"],
         "style": ["base_colour", "format_base", "set_base_colours", "set_theme"],

@@ -1,5 +1,7 @@
 """The dashboard, live in JupyterLab: what a person does with pointer and keys, and what follows from it."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,7 +17,7 @@ LENGTH = len(SEQUENCE)
 IMPORTS = """
 import torch
 from genomic_lens.config import HyenaGLTConfig
-from genomic_lens.dashboards import LensDashboard
+from genomic_lens.dashboards import ChunkExplorer, LensDashboard
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.model.hyena_glt import HyenaGLTForSequenceClassification
 from genomic_lens.report import Annotation
@@ -55,6 +57,7 @@ class Pooled(PreTrainedModel):
 
 LensDashboard(Pooled(PretrainedConfig(num_labels=2)), tokenizer, "ACGTTGCA" * 3)
 """
+ROUTED = 'build(n_layers=5, chunking="routing", target_ratios=(0.3, 0.5), sequence_length=1024)'
 PAINTED = 'canvas.gl-canvas[data-missing="0"]'
 
 
@@ -237,6 +240,71 @@ def test_a_model_that_mixes_no_positions_says_so_in_the_place_of_its_map(noteboo
     assert cell.locator("canvas").count() == 0
     cell.locator(".gl-track .gl-letter").first.wait_for()
     assert cell.locator(".gl-prediction tr").count() == 2
+
+
+def ticks(cell, lane):
+    """Places on the screen at which a lane of the track has ticks, in any order."""
+    paths = cell.locator(f"[data-lane='{lane}'] .gl-tick")
+    drawn = paths.evaluate_all("all => all.map(path => path.getAttribute('d'))")
+    return [float(place) for path in drawn for place in re.findall(r"M([\d.]+)", path)]
+
+
+def test_boundaries_of_chunks_stand_on_the_track_and_follow_a_changed_base(notebook, shown):
+    cell = notebook.run(f'routed = LensDashboard({ROUTED}, tokenizer, "{SEQUENCE}")\nrouted')
+    assert notebook.failures() == []
+    cell.locator("[data-lane='stage 1']").wait_for()
+    places = "print([row.nonzero()[0].tolist() for row in routed.session.chunks().start])"
+    before = json.loads(notebook.printed(places))
+    letters = cell.locator(".gl-track .gl-letter")
+    base = [float(letters.nth(index).get_attribute("x")) for index in (0, 1)]
+    width = base[1] - base[0]
+    for stage, starts in enumerate(before):
+        found = sorted((place - base[0]) / width + 0.5 for place in ticks(cell, f"stage {stage}"))
+        assert found == pytest.approx(starts, abs=0.02)
+    notebook.run('routed.mutate(20, "A" if routed.session.sequence[20] != "A" else "C")')
+    cell.locator(".gl-letter.gl-changed").wait_for()
+    after = json.loads(notebook.printed(places))
+    assert len(ticks(cell, "stage 0")) == len(after[0])
+
+
+def test_a_layer_without_filters_says_so_and_the_next_one_shows_its_own(notebook, shown):
+    cell = notebook.run(
+        "from genomic_lens.model.striped_hyena import StripedHyenaConfig, StripedHyenaForSequenceClassification\n"
+        "config = StripedHyenaConfig(vocab_size=12, d_model=16, num_heads=4, sequence_length=64, num_classes=3)\n"
+        "model = StripedHyenaForSequenceClassification(config).eval()\n"
+        f'striped = LensDashboard(model, tokenizer, "{SEQUENCE}")\nstriped'
+    )
+    plot = cell.locator(".gl-filters .js-plotly-plot .main-svg").first
+    plot.wait_for()
+    notebook.run("striped.attention.layer.value = 3")
+    plot.wait_for(state="hidden")
+    wait_for_text(cell.locator(".gl-filters"), "those with long filters are 0, 1, 2")
+    notebook.run("striped.attention.layer.value = 1")
+    plot.wait_for()
+    wait_for_text(cell.locator(".gl-filters .gl-foot"), "of layer 1 drawn")
+    cell.page.wait_for_function(
+        "plot => plot._fullData[0].x.length === 60", arg=cell.locator(".gl-filters .js-plotly-plot").element_handle()
+    )
+
+
+def test_the_chunk_explorer_is_drawn_as_wide_as_its_panel_and_moves(notebook, shown):
+    cell = notebook.run(
+        'lanes = {"even": [(0, 200), (400, 600)]}\n'
+        f'explorer = ChunkExplorer({ROUTED}, tokenizer, "{SEQUENCE}" * 10, lanes)\nexplorer'
+    )
+    assert notebook.failures() == []
+    plot, panel = cell.locator(".gl-chunks .js-plotly-plot"), cell.locator(".gl-chunks")
+    plot.locator(".main-svg").first.wait_for()
+    cell.page.wait_for_function(
+        "([plot, panel]) => plot.clientWidth <= panel.clientWidth && plot.clientWidth > panel.clientWidth - 60",
+        arg=[plot.element_handle(), panel.element_handle()],
+    )
+    wait_for_text(panel.locator(".gl-foot"), "Bases 0–239:")
+    panel.locator(".noUi-handle").press("ArrowRight")
+    wait_for_text(panel.locator(".gl-foot"), "Bases 1–240:")
+    cell.page.wait_for_function("plot => plot._fullLayout.xaxis.range[0] === 0.5", arg=plot.element_handle())
+    assert cell.locator(".gl-annotation tr").count() == 2
+    assert panel.evaluate("node => getComputedStyle(node).borderTopWidth") == "1px"
 
 
 def test_nothing_complains_and_nothing_is_fetched_from_elsewhere(shown, complaints):

@@ -16,8 +16,9 @@ from genomic_lens.dashboards.lens_dashboard import Afterwards
 from genomic_lens.dashboards.panels import adds_up, gap_table, prediction_table, with_sign
 from genomic_lens.dashboards.session import QUESTIONS, LensSession
 from genomic_lens.dashboards.views import FilterView
-from genomic_lens.errors import TokenizationError
-from genomic_lens.interpretability import ModelInterpreter, predict
+from genomic_lens.errors import ModelError, TokenizationError
+from genomic_lens.interpretability import ModelInterpreter, chunk_map, predict
+from genomic_lens.model.striped_hyena import StripedHyenaConfig, StripedHyenaForSequenceClassification
 from genomic_lens.records import Attribution, Prediction
 from genomic_lens.report import Annotation
 
@@ -39,6 +40,11 @@ def rest(dashboard, **traits):
         setattr(dashboard.track, name, value)
     place = {"cursor": dashboard.track.cursor, "selection": dashboard.track.selection}
     dashboard.track._handle_custom_msg({"rested": place}, [])
+
+
+def seen(panel):
+    """The parts of a panel that are not out of sight."""
+    return [part for part in panel.children if "gl-away" not in part._dom_classes]
 
 
 def probabilities(dashboard):
@@ -120,7 +126,7 @@ def test_filters_drawn_late_are_those_of_the_layer_shown_by_then(model, tokenize
     expected.show(1)
     for late, early in zip(view.figure.data, expected.figure.data, strict=True):
         np.testing.assert_array_equal(late.y, early.y)
-    assert view.figure in view.children
+    assert view.room.children == (view.figure,)
 
 
 def test_the_channels_through_which_the_base_at_the_cursor_listens_are_lit(dashboard):
@@ -247,7 +253,7 @@ def test_a_model_without_an_operator_hides_the_map_and_says_why(tokenizer):
     assert dashboard.attention.tiles is None
     assert "no layer that gives a mixing operator" in dashboard.attention.children[1].value
     assert dashboard.filters.figure is None
-    assert len(dashboard.filters.children) == 2
+    assert len(seen(dashboard.filters)) == 2
     rest(dashboard, cursor=3)
     dashboard.mutate(3, other(3))
     assert "contributes" in dashboard.track.note
@@ -276,3 +282,147 @@ def test_html_of_the_panels_is_escaped():
 def test_the_share_that_adds_up_has_the_digits_that_matter(gap, words):
     record = Attribution("ACGT", np.ones(4), "a", "rules", "mean", 4.0, 0.0, gap)
     assert words in adds_up(record)
+
+
+# models that cut chunks
+
+ROUTED = {"n_layers": 5, "chunking": "routing", "target_ratios": (0.3, 0.5)}
+
+
+@pytest.fixture
+def routed(build, tokenizer):
+    return LensDashboard(build(**ROUTED), tokenizer, SEQUENCE)
+
+
+def starts(dashboard):
+    """The lanes of the track, (stages, length), in 255ths."""
+    return np.frombuffer(dashboard.track.starts, np.uint8).reshape(len(dashboard.track.lanes), -1)
+
+
+def test_the_track_has_a_lane_of_boundaries_for_each_stage(routed, tokenizer):
+    record = chunk_map(routed.session.model, tokenizer, SEQUENCE)
+    assert routed.track.lanes == ["stage 0", "stage 1"]
+    np.testing.assert_array_equal(starts(routed) > 0, record.start)
+    np.testing.assert_allclose(starts(routed)[record.start], 255 * record.probability[record.start], atol=1)
+
+
+def test_a_model_that_cuts_no_chunks_has_no_lanes(dashboard):
+    assert (dashboard.track.lanes, dashboard.track.starts) == ([], b"")
+
+
+def test_boundaries_follow_a_changed_base_and_come_back(routed, tokenizer):
+    before = starts(routed).copy()
+    routed.mutate(20, other(20))
+    changed = chunk_map(routed.session.model, tokenizer, routed.session.sequence)
+    np.testing.assert_array_equal(starts(routed) > 0, changed.start)
+    assert np.abs(starts(routed).astype(int) - before).max() > 0
+    routed.reset()
+    np.testing.assert_array_equal(starts(routed), before)
+
+
+def test_the_chunk_of_the_base_at_the_cursor_is_told(routed):
+    rest(routed, cursor=12)
+    index = routed.session.chunks().index
+    spans = [np.flatnonzero(row == row[12])[[0, -1]] for row in index]
+    words = ", ".join(f"{first}–{last} at stage {stage}" for stage, (first, last) in enumerate(spans))
+    assert f"Its chunk: bases {words}." in routed.track.note
+
+
+def test_what_holding_the_boundaries_leaves_out_is_said(routed):
+    left_out = routed.contributions.record.left_out
+    assert left_out != 0
+    assert f"which leaves out {with_sign(left_out)}" in routed.contributions.foot.value
+    assert "Boundaries" not in adds_up(Attribution("A", np.ones(1), "a", "rules", "mean", 1.0, 0.0, 0.0))
+    unknown = Attribution("A", np.ones(1), "a", "rules", "mean", 1.0, 0.0, 0.0, left_out=np.nan)
+    assert "is not known" in adds_up(unknown)
+
+
+def test_filters_on_chunks_count_in_chunks_and_their_bracket_in_bases(routed):
+    assert routed.filters.figure.layout.xaxis.title.text == "lag (bases back)"
+    routed.attention.layer.value = 2
+    median = np.median(routed.session.filters(2).reach)
+    bases = round(median * routed.session.chunks().compression[1])
+    assert routed.filters.figure.layout.xaxis.title.text == "lag (chunks back)"
+    assert f"chunks, about {bases} base" in routed.filters.foot.value
+    assert routed.track.reach == [bases, 0]
+    assert not any("bases" in trace.hovertemplate for trace in routed.filters.figure.data)
+    routed.attention.layer.value = 4
+    assert routed.filters.figure.layout.xaxis.title.text == "lag (bases back)"
+    assert "chunk" not in routed.filters.foot.value
+
+
+def test_a_page_of_a_model_with_chunks_holds_only_filters_that_count_in_bases(routed, tmp_path):
+    page = routed.export(tmp_path / "page.html").read_text()
+    assert [int(layer) for layer in re.findall(r'"layer":(\d),"index":0', page)] == [0, 4]
+
+
+# layers without long filters
+
+
+@pytest.fixture
+def striped(tokenizer):
+    torch.manual_seed(0)
+    names = dict(enumerate(["donor", "acceptor", "neither"]))
+    shape = {"d_model": 16, "num_heads": 4, "sequence_length": 64, "initializer_range": 0.3}
+    config = StripedHyenaConfig(vocab_size=len(tokenizer), id2label=names, **shape)
+    return LensDashboard(StripedHyenaForSequenceClassification(config).eval(), tokenizer, SEQUENCE)
+
+
+def test_attention_has_no_filters_says_so_and_the_next_layer_has_them_again(striped):
+    view = striped.filters
+    assert view.room in seen(view)
+    first = [np.array(trace.y) for trace in view.figure.data]
+    striped.attention.layer.value = 3
+    assert view.room not in seen(view)
+    assert "those with long filters are 0, 1, 2" in view.reason.value
+    assert striped.track.reach == [0, 0]
+    rest(striped, cursor=7)
+    assert "Base 7" in striped.attention.tiles.note
+    striped.attention.layer.value = 1
+    assert view.room in seen(view)
+    assert view.reason not in seen(view)
+    assert "of layer 1 drawn" in view.foot.value
+    assert any(len(one) != len(two.y) for one, two in zip(first, view.figure.data, strict=True))
+    striped.attention.layer.value = 0
+    for one, two in zip(first, view.figure.data, strict=True):
+        np.testing.assert_array_equal(one, two.y)
+
+
+def test_filters_come_late_where_the_first_layer_has_none(tokenizer):
+    shape = {"d_model": 16, "num_heads": 4, "sequence_length": 64, "n_layers": 2, "layout": "attention-se"}
+    model = StripedHyenaForSequenceClassification(StripedHyenaConfig(vocab_size=len(tokenizer), num_labels=2, **shape))
+    dashboard = LensDashboard(model.eval(), tokenizer, SEQUENCE)
+    assert dashboard.filters.figure is None
+    dashboard.attention.layer.value = 1
+    assert dashboard.filters.room in seen(dashboard.filters)
+    assert dashboard.filters.figure is not None
+
+
+def test_a_page_of_a_model_with_attention_holds_the_filters_of_the_other_layers(striped, tmp_path):
+    page = striped.export(tmp_path / "page.html").read_text()
+    assert [int(layer) for layer in re.findall(r'"layer":(\d),"index":0', page)] == [0, 1, 2]
+
+
+def test_a_method_that_cannot_answer_leaves_the_rest_of_the_lens_alone(build, tokenizer, monkeypatch):
+    """The exact rules know a list of modules; a model with another one is explained by integrated gradients."""
+    plain = LensSession.attribution
+
+    def refuse(session, target, question):
+        if question.method == "exact":
+            raise ModelError("There is no rule for <this> module.")
+        return plain(session, target, question)
+
+    monkeypatch.setattr(LensSession, "attribution", refuse)
+    dashboard = LensDashboard(build(**ROUTED), tokenizer, SEQUENCE)
+    assert "no rule for &lt;this&gt; module" in dashboard.contributions.foot.value
+    assert dashboard.track.values == b""
+    rest(dashboard, cursor=3, selection=[2, 5])
+    assert dashboard.track.note.startswith("Its chunk")
+    dashboard.mutate(3, other(3))
+    assert (dashboard.track.sequence[3], dashboard.track.changed) == (other(3), [3])
+    dashboard.methods.compare.click()
+    assert dashboard.methods.table.value.count("<tr>") == 2
+    assert dashboard.methods.foot.value.count("no rule") == 1
+    dashboard.contributions.question.value = QUESTIONS["integrated gradients, mean of the bases"]
+    assert np.abs(shown_values(dashboard)).max() > 0
+    assert "contributes" in dashboard.track.note

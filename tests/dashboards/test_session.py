@@ -10,7 +10,7 @@ import pytest
 from genomic_lens.dashboards import session as module
 from genomic_lens.dashboards.session import QUESTIONS, LensSession, Question
 from genomic_lens.errors import DataError
-from genomic_lens.interpretability import attribute, predict
+from genomic_lens.interpretability import attribute, chunk_map, predict
 
 from .conftest import SEQUENCE
 
@@ -104,3 +104,36 @@ def test_two_threads_get_one_answer(model, tokenizer, monkeypatch):
         one, two = threads.map(ask, range(2))
     assert one is two
     assert len(asked) == 1
+
+
+ROUTED = {"n_layers": 5, "chunking": "routing", "target_ratios": (0.3, 0.5)}
+
+
+def test_chunks_are_those_of_the_sequence_as_it_is_now(build, model, tokenizer):
+    assert LensSession(model, tokenizer, SEQUENCE).chunks() is None
+    session = LensSession(build(**ROUTED), tokenizer, SEQUENCE)
+    first = session.chunks()
+    assert first is session.chunks()
+    session.mutate(3, "A" if SEQUENCE[3] != "A" else "C")
+    np.testing.assert_array_equal(
+        session.chunks().probability, chunk_map(session.model, tokenizer, session.sequence).probability
+    )
+    assert np.abs(session.chunks().probability - first.probability).max() > 1e-4
+
+
+def test_filters_on_chunks_reach_as_many_chunks_as_there_are(build, tokenizer):
+    session = LensSession(build(**ROUTED), tokenizer, SEQUENCE)
+    counts = session.chunks().start.sum(1)
+    assert [session.depth(layer) for layer in range(6)] == [0, 1, 2, 1, 0, 0]
+    assert [len(session.filters(layer).lags) for layer in range(5)] == [40, counts[0], counts[1], counts[0], 40]
+
+
+def test_a_layer_that_does_not_tell_its_channels_is_not_asked(build, tokenizer, monkeypatch):
+    session = LensSession(build(**ROUTED), tokenizer, SEQUENCE[:20] + "N" + SEQUENCE[21:])
+    assert session.channel_use(3, 0).sum() == pytest.approx(1)
+    assert session.channel_use(3, 2).sum() == pytest.approx(1)
+    assert session.channel_use(20, 0) is None  # masked
+    for layer in (0, 2):
+        operator = session.tiles().operator(layer)
+        monkeypatch.delattr(type(getattr(operator, "inner", operator)), "channel_use", raising=False)
+        assert session.channel_use(3, layer) is None

@@ -100,7 +100,32 @@ def test_track_refuses_what_does_not_fit(sequence, values, message):
         Track(sequence, values)
 
 
-@pytest.mark.parametrize("name", ["tiles", "track"])
+def test_lanes_of_ticks_go_as_one_byte_a_base():
+    track = Track("CAGGT")
+    assert (track.lanes, track.starts) == ([], b"")
+    track.show("CAGGT", lanes={"stage 0": np.array([1, 0, 0.5, 0, 1e-9]), "stage 1": np.array([1, 0, 0, 0, 0])})
+    assert track.lanes == ["stage 0", "stage 1"]
+    assert list(track.starts) == [255, 0, 128, 0, 1, 255, 0, 0, 0, 0]
+    track.show("CAGG")
+    assert (track.lanes, track.starts) == ([], b"")
+    with pytest.raises(DataError, match=r"Lane 'stage 0' of shape \(3,\) came; expected \(4,\)"):
+        track.show("CAGG", lanes={"stage 0": np.ones(3)})
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no node on PATH")
+def test_lanes_of_another_length_are_not_drawn(tmp_path):
+    """Between two messages of the kernel the sequence may be the new one, and the ticks still the old ones."""
+    (tmp_path / "widget.mjs").write_text(widget_script("track") + "\nexport { intoRows };")
+    code = (
+        "import('./widget.mjs').then(({ intoRows }) => console.log(JSON.stringify([3, 4].map((length) => "
+        "intoRows(['a', 'b'], new DataView(Uint8Array.of(1, 0, 2, 0, 3, 0).buffer), length)"
+        ".map(({ name, codes }) => [name, [...codes]])))))"
+    )
+    done = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == [[["a", [1, 0, 2]], ["b", [0, 3, 0]]], []]
+
+
+@pytest.mark.parametrize("name", ["tiles", "track", "host"])
 def test_scripts_are_one_module_without_imports_and_addresses(name):
     script, style = widget_script(name), widget_style()
     assert len(re.findall(r"^export default", script, flags=re.MULTILINE)) == 1
@@ -110,7 +135,7 @@ def test_scripts_are_one_module_without_imports_and_addresses(name):
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no node on PATH")
-@pytest.mark.parametrize("name", ["tiles", "track"])
+@pytest.mark.parametrize("name", ["tiles", "track", "host"])
 def test_scripts_export_a_render_function(tmp_path, name):
     (tmp_path / "widget.mjs").write_text(widget_script(name))
     check = "import('./widget.mjs').then((module) => console.log(JSON.stringify(typeof module.default.render)))"

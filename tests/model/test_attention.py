@@ -183,6 +183,7 @@ def test_the_fused_kernel_never_gets_a_row_that_sees_nothing(build, monkeypatch,
     layer, mask = build(two_sided), torch.arange(12) >= torch.tensor([[0], [5]])
     layer(states(batch=2), mask)
     assert given[0].any(-1).all()
+    assert given[0].numel() == (2 * 12 if two_sided else 2 * 12 * 12), "of a two-sided layer one row for all positions"
     layer(states(batch=2), mask.fill_(True))
     assert given[1] is None
 
@@ -198,14 +199,12 @@ def test_weights_of_a_row_sum_to_one_and_are_zero_at_padding(build, two_sided):
 
 
 @pytest.mark.parametrize(
-    ("row", "causal", "two_sided"),
-    [([1, 1, 1], False, False), ([1, 1, 0], False, True), ([0, 1, 1], True, True), ([1, 0, 1], True, True)],
+    ("row", "shows"), [([1, 1, 1], False), ([1, 1, 0], False), ([0, 1, 1], True), ([1, 0, 1], True)]
 )
-def test_a_mask_is_made_only_where_padding_would_show(row, causal, two_sided):
+def test_a_mask_is_made_only_where_padding_would_show(row, shows):
     mask = torch.tensor([[1, 1, 1], row])
-    assert padding_shows(mask) == causal
-    assert padding_shows(mask, causal=False) == two_sided
-    assert padding_shows(mask.bool()) == causal
+    assert padding_shows(mask) == shows
+    assert padding_shows(mask.bool()) == shows
     assert not padding_shows(None)
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from genomic_lens.model.chunkers import RoutingChunker
 from genomic_lens.model.chunking import Chunks, one_with_gradient, smoothed, to_bases, to_chunks, with_means
 from genomic_lens.model.routing import Boundaries, Router, decide, first_tokens, ratio_loss, shares
 from genomic_lens.model.smoothing import recurrence, smooth
@@ -176,3 +177,25 @@ def test_a_decision_passes_the_gradient_of_its_confidence():
     assert out.tolist() == [1, 1]
     (out * torch.tensor([2.0, 3.0])).sum().backward()
     assert confidence.grad.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_keeps_probabilities_and_gradients_finite(dtype):
+    values, weights = (
+        torch.randn(1, 9, 2, dtype=dtype, requires_grad=True),
+        torch.ones(1, 9, dtype=dtype, requires_grad=True),
+    )
+    smooth(values, weights).float().square().sum().backward()
+    assert values.grad.isfinite().all()
+    assert weights.grad.isfinite().all()
+    assert Router(4).to(dtype)(torch.zeros(1, 5, 4, dtype=dtype)).probability.isfinite().all()
+    many = decide(torch.full((4, 100_000), 0.9, dtype=dtype))
+    assert ratio_loss(many, 0.5).item() == pytest.approx(1.8, abs=0.01)
+
+
+def test_autocast_keeps_the_gradient_of_a_sure_boundary_finite():
+    chunker, hidden = RoutingChunker(4), torch.randn(1, 1, 4) * torch.tensor([1.0, -1, 1, -1, 1])[None, :, None]
+    with torch.autocast("cpu", torch.bfloat16):
+        chunks = chunker.down(hidden)
+        chunker.up(chunks.states, chunks, hidden).float().square().sum().backward()
+    assert chunker.routing_module.q_proj_layer.weight.grad.isfinite().all()

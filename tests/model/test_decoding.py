@@ -103,7 +103,7 @@ def test_what_cannot_be_led_on_is_refused(build, build_model, ids):
         extend(model, ids[:1, :1], past)
     with pytest.raises(ModelError, match="Padding came"):
         extend(model, torch.tensor([[7, 4]]))
-    with pytest.raises(ModelError, match="input has 90 tokens; this operator reaches 80"):
+    with pytest.raises(ModelError, match="input has 90 tokens, the model reads 80"):
         generate(model, ids, 50)
     with pytest.raises(ModelError, match="Ids from 7 to 99"):
         extend(model, torch.tensor([[7, 99]]))
@@ -112,3 +112,25 @@ def test_what_cannot_be_led_on_is_refused(build, build_model, ids):
     model.backbone.layers[0].mixer.two_sided = True
     with pytest.raises(ModelError, match="two-sided model has no past"):
         extend(model, ids)
+
+
+def test_words_are_not_forgotten(build, ids):
+    """A base alone does not tell the words that end at it: such a model reads all again."""
+    model = build(kmer_sizes=(3,))
+    with pytest.raises(ModelError, match="no memory of this kind"):
+        extend(model, ids)
+    made = generate(model, ids[:, :20], 4)
+    with torch.no_grad():
+        scores = model(made).logits[:, 19:-1, 7:11]
+    assert torch.equal(made[:, 20:], scores.argmax(-1) + 7)
+
+
+def test_what_cannot_be_continued_is_refused_at_once(build, ids):
+    model = build()
+    for options, says in (({"top_k": 0}, "top_k=0"), ({"max_new_tokens": -1}, "max_new_tokens=-1")):
+        with pytest.raises(ModelError, match=says):
+            generate(model, ids, **{"max_new_tokens": 2} | options)
+    padded = ids.clone()
+    padded[0, -1] = 4
+    with pytest.raises(ModelError, match="Padding came"):
+        generate(build(kmer_sizes=(3,)), padded, 2)

@@ -168,3 +168,23 @@ def test_a_changed_filter_is_seen_by_the_fast_way():
         layer.filter_fn.residues *= 2
         torch.testing.assert_close(layer(hidden), layer.spelt_out(hidden))
         assert not torch.allclose(layer(hidden), before)
+
+
+@torch.no_grad()
+def test_a_memory_in_single_precision_does_not_drift():
+    torch.manual_seed(0)
+    filters = ModalFilter(4, l_max=20_000, modes=2)
+    filters.log_rates.fill_(math.log(math.log(2) / 20_000))
+    values = torch.randn(1, 20_000, 4)
+    memory = filters.memory(1, 20_000, slice(0, 4))
+    stepwise = torch.cat([memory.follow(part) for part in values.split([10_000, *[1] * 10_000], dim=1)], dim=1)
+    whole = long_convolution(values.double().transpose(1, 2), filters.double()(20_000)).transpose(1, 2)
+    assert (stepwise - whole).abs().max() < 1e-5 * whole.abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_modes_in_half_precision_give_finite_taps(dtype):
+    for kind in (fading, turning):
+        filters = kind().to(dtype)
+        assert filters(100).isfinite().all()
+        assert filters.memory(1, 100, slice(0, 4)).follow(torch.zeros(1, 3, 4, dtype=dtype)).dtype == dtype

@@ -10,6 +10,8 @@ from genomic_lens.model.hyena_dna import (
     HyenaDNAForSequenceClassification,
     HyenaDNAModel,
 )
+from genomic_lens.model.striped_hyena import StripedHyenaConfig, StripedHyenaModel
+from genomic_lens.model.tracing import trace
 
 IDS = torch.tensor([[7, 8, 9, 10, 7, 9], [10, 10, 9, 8, 7, 7]])
 PLACES = ["in_proj", "out_proj", "fc1", "fc2"]
@@ -65,3 +67,21 @@ def test_adapters_come_back_from_their_folder(tmp_path):
         found, expected = again.eval()(IDS).last_hidden_state, tuned(IDS).last_hidden_state
     assert torch.equal(found, expected)
     assert not torch.allclose(found, plain, atol=1e-3)
+
+
+def test_an_operator_knows_of_adapters_that_are_not_merged():
+    torch.manual_seed(0)
+    config = StripedHyenaConfig(
+        vocab_size=12, d_model=16, num_heads=4, sequence_length=32, layout="hyena-attention", n_layers=2
+    )
+    model = StripedHyenaModel(config)
+    tuned = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=["in_proj", "qkv_proj", "out_proj"]))
+    for name, weight in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    seen = trace(tuned.get_base_model(), IDS)
+    for layer in (0, 1):
+        operator = seen.operator(layer)
+        torch.testing.assert_close(
+            operator.matvec(seen.entered(layer)) + operator.offset, seen.mixed(layer), rtol=0, atol=1e-4
+        )

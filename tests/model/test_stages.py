@@ -1,5 +1,6 @@
 """Models that cut chunks: parity with H-Net's wiring, invariances, gradients, and what they report for each base."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -7,6 +8,7 @@ from torch import nn
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.errors import ConfigurationError, ModelError
 from genomic_lens.model.chunkers import DynamicMergingLayer, RoutingChunker, fit_patches
+from genomic_lens.model.chunking import smoothed, to_bases
 from genomic_lens.model.decoding import extend
 from genomic_lens.model.dynamic_layer import HyenaDynamicLayer
 from genomic_lens.model.hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
@@ -255,6 +257,10 @@ def test_layers_on_chunks_are_seen_from_the_bases(build, ids, way, two_sided):
         torch.testing.assert_close(operator.matvec(inputs) + operator.offset, seen.mixed(layer, 1), rtol=0, atol=1e-9)
         left, right = torch.randn_like(inputs), torch.randn_like(inputs)
         torch.testing.assert_close((operator.matvec(right) * left).sum(), (operator.rmatvec(left) * right).sum())
+        everything = slice(0, 90)
+        dense = operator.blocks(everything, everything)
+        torch.testing.assert_close(torch.einsum("rcij,cj->ri", dense, right), operator.matvec(right))
+        assert (dense.flatten(2).norm(dim=-1).triu(1).max().item() < 1e-12) == operator.causal
         rows, columns = torch.tensor([3, 50, 89]), torch.tensor([0, 7, 44])
         cells = operator.cells(rows, columns, "full")
         blocks = operator.blocks(slice(0, 90), slice(0, 90), "full")[rows][:, columns]
@@ -271,6 +277,23 @@ def test_layers_on_chunks_are_seen_from_the_bases(build, ids, way, two_sided):
 @pytest.mark.parametrize("two_sided", [False, True])
 def test_smoothing_is_an_operator_too(build, ids, two_sided):
     model = build("two stages", two_sided=two_sided)
+    smoothed_by_model = []
+    up = RoutingChunker.up
+
+    def spy(chunker, states, chunks, hidden):
+        smoothed_by_model.append((states, to_bases(smoothed(states, chunks, two_sided), chunks.index)))
+        return up(chunker, states, chunks, hidden)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoutingChunker, "up", spy)
+        outermost = trace(model, ids)
+    states, spread = smoothed_by_model[-1]
+    operator = outermost.smoothing(0, 1)
+    by_operator = operator.unmerge(operator.inner.matvec(states[1, : operator.inner.length]))
+    torch.testing.assert_close(by_operator, spread[1], rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        operator.inner.norms(slice(0, 5), slice(0, 5)), operator.inner.coefficients(slice(0, 5), slice(0, 5)).abs()
+    )
     seen, chunkers = trace(model, ids), [module for module in model.modules() if isinstance(module, RoutingChunker)]
     assert len(chunkers) == 2
     for stage in range(2):
@@ -295,6 +318,24 @@ def test_language_models_on_chunks_generate_the_likeliest(build, ids, way):
         extend(model, start)
 
 
+def test_hidden_attention_of_a_causal_router_is_on_the_bases_that_speak(build, ids):
+    """Held boundaries: the gradient from what enters the chunks to what a layer on them returns says so, too."""
+    model = build("routing", kind=HyenaGLTForCausalLM)
+    seen, stage = trace(model, ids[:1]), model.backbone.stage
+    start = seen.output["routing"][0].start[0]
+    row = seen.operator(1).row(60)
+    assert seen.operator(1).causal
+    assert row[~start].abs().max() == 0
+    states = torch.randn(1, 90, 16, dtype=torch.float64, requires_grad=True)
+    with frozen_routing(model, input_ids=ids[:1]):
+        chunks = stage.chunker.down(states)
+    mixer = stage.inner.layers[0].mixer
+    mixer(chunks.states)[0, int(chunks.index[0, 60])].sum().backward()
+    reached = states.grad[0].abs().sum(-1)
+    assert reached[~start].max() == 0
+    assert reached[start & (torch.arange(90) <= 60)].min() > 0
+
+
 # --- held still -------------------------------------------------------------------------------------------------------
 
 
@@ -314,6 +355,33 @@ def test_frozen_routing_is_that_of_the_input_and_is_let_go(build, ids, way):
     assert not torch.allclose(held.logits[1], free[1].logits[0])
     assert torch.equal(after.logits, free[1].logits)
     assert all(module.frozen is None for module in model.modules() if hasattr(module, "frozen"))
+
+
+def test_freezing_within_freezing_holds_the_inner_boundaries_and_then_the_outer_ones(build, ids):
+    model = build("routing")
+    router, own = model.backbone.stage.chunker.routing_module, []
+    with torch.no_grad():
+        own = [model(ids[row : row + 1]).routing[0].start for row in range(2)]
+    with frozen_routing(model, input_ids=ids[:1]):
+        with frozen_routing(model, input_ids=ids[1:2]):
+            assert torch.equal(router.frozen.start, own[1])
+        assert torch.equal(router.frozen.start, own[0])
+        with pytest.raises(ModelError, match="boundaries are held for sequences of 90"):
+            model(ids[:, :50])
+    with pytest.raises(ModelError, match="expected the one whose boundaries"), frozen_routing(model, input_ids=ids[:2]):
+        pass
+    assert router.frozen is None
+
+
+def test_the_trainer_collects_predictions_of_models_with_chunks(build, ids, tmp_path):
+    from transformers import Trainer, TrainingArguments
+
+    model = build("two stages", kind=HyenaGLTForSequenceClassification).float()
+    rows = [{"input_ids": row, "labels": torch.tensor(number % 3)} for number, row in enumerate(ids)]
+    trainer = Trainer(model, TrainingArguments(str(tmp_path), report_to="none", use_cpu=True))
+    found = trainer.predict(rows)
+    with torch.no_grad():
+        np.testing.assert_allclose(found.predictions, model.eval()(ids).logits.numpy(), atol=1e-5)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

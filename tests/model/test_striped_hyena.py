@@ -87,6 +87,18 @@ def test_a_gelu_in_every_layer_is_another_model(oracle, published):
         assert np.abs(model(torch.from_numpy(state["x"])).logits.numpy() - state["y"]).max() > 1
 
 
+def test_heads_that_no_weight_tells_are_asked_for(oracle, tmp_path):
+    state = oracle("striped_hyena2_tiny.npz")
+    named = {name[3:]: torch.from_numpy(value) for name, value in state.items() if name.startswith("sd.")}
+    torch.save({name: value for name, value in named.items() if "inv_freq" not in name}, tmp_path / "weights.pt")
+    with pytest.raises(ModelError, match="pass num_heads= and rotary_base="):
+        StripedHyenaForCausalLM.from_pretrained(tmp_path / "weights.pt")
+    told = {"num_heads": 4, "rotary_base": 1e4, "dtype": "float32"}
+    model = StripedHyenaForCausalLM.from_pretrained(tmp_path / "weights.pt", **told)
+    with torch.no_grad():
+        np.testing.assert_allclose(model(torch.from_numpy(state["x"])).logits, state["y"], rtol=0, atol=2e-4)
+
+
 def test_weights_of_other_layouts_are_refused():
     with pytest.raises(ModelError, match=r"blocks.0.attention.weight is no weight of a StripedHyena 2"):
         canonical_striped({"blocks.0.attention.weight": torch.zeros(1)})

@@ -42,6 +42,31 @@ function annotationMark(item, top) {
   return make("g", {}, told, (MARKS[item.kind] ?? MARKS.other)(left, right, top, tip), label);
 }
 
+const TICK_SHADES = 8; // of ticks, each of them one path
+
+/* A lane of ticks where chunks begin, the fainter the smaller their byte; where bases are narrower than pixels, the mean. */
+function laneMarks({ name, codes }, [from, to], x, top, { left, right }, clip) {
+  const paths = {};
+  const size = Math.max(1, 1 / (x(1) - x(0)));
+  let count = 0;
+  for (let start = from; start < to; start += size) {
+    let [sum, seen] = [0, 0];
+    for (let base = Math.floor(start); base < Math.min(to, start + size); base += 1) {
+      sum += codes[base];
+      seen += 1;
+      count += codes[base] > 0;
+    }
+    const shade = Math.ceil((TICK_SHADES * sum) / (255 * seen));
+    if (shade) paths[shade] = `${paths[shade] ?? ""}M${x(start).toFixed(1)} ${top + 1}v14`;
+  }
+  const look = (shade) => ({ class: "gl-tick", opacity: shade / TICK_SHADES });
+  const ticks = Object.entries(paths).map(([shade, d]) => make("path", { d, ...look(shade) }));
+  const told = make("title", {}, `${name}: ${whole(count)} chunks begin in ${bases(to - from)}`);
+  const ground = box(left, top, right - left, 16, "gl-lane");
+  const words = text(left - 8, top + 12, name, "gl-end gl-soft");
+  return make("g", { "data-lane": name }, told, ground, make("g", clip.by, ticks), words);
+}
+
 /* The origin as a dashed line, with positions counted from it. */
 function originMarks({ origin, origin_name: name }, [from, to], x, top, bottom) {
   if (origin === null) return [];
@@ -190,7 +215,9 @@ function trackViewer(holder, on) {
     const shown = [Math.floor(from), Math.min(view.sequence.length, Math.ceil(to))];
     const notes = intoLanes(view.annotations, across.range, x);
     const top = 20;
-    const high = top + 8 + 20 * Math.max(0, ...notes.map((item) => item.lane + 1));
+    const lanes = view.lanes ?? [];
+    const known = top + 8 + 20 * Math.max(0, ...notes.map((item) => item.lane + 1));
+    const high = known + 20 * lanes.length;
     const low = high + (values ? 140 : 4);
     const spelled = x(1) - x(0) >= SPELLED ? times(shown[1] - shown[0], (index) => shown[0] + index) : [];
     const floor = low + (spelled.length ? 32 : 14);
@@ -201,6 +228,7 @@ function trackViewer(holder, on) {
     const letters = spelled.map((base) => spell(view.sequence[base], x(base + 0.5), low + 18, view.changed?.has(base)));
     drawing = sheet(holder, floor + 38, "Cursor along the bases", clip.node, chosen, cursor.node, other.node,
       originMarks(view, across.range, x, top, floor), notes.map((item) => annotationMark(item, top + 4 + 20 * item.lane)),
+      lanes.map((lane, row) => laneMarks(lane, shown, x, known + 20 * row, place, clip)),
       contributions(shown, high, low, clip), make("g", clip.by, letters), reach,
       bottomAxis(from, to, x, floor, { name: "base, counted from 0, 5′ to 3′" }));
     assign(drawing, { role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": view.sequence.length - 1 });
