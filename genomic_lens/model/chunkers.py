@@ -5,6 +5,8 @@
 # %% ../../nbs/model/32_chunkers.ipynb #4080f7a4
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from transformers import initialization as init
@@ -16,7 +18,19 @@ from .patches import MarkovTable, patch_starts, threshold_for
 from .routing import Boundaries, Router
 
 # %% auto #0
-__all__ = ['FromZero', 'RoutingChunker', 'AlikeRouter', 'DynamicMergingLayer', 'PatchRouter', 'PatchChunker', 'fit_patches']
+__all__ = ['special_tokens', 'FromZero', 'RoutingChunker', 'AlikeRouter', 'DynamicMergingLayer', 'PatchRouter', 'PatchChunker',
+           'fit_patches']
+
+# %% ../../nbs/model/32_chunkers.ipynb #611a7ab9
+def special_tokens(ids: torch.Tensor | None, masked_ids: Sequence[int]) -> torch.Tensor | None:
+    """True where one of some ids stands; None where there are no ids.
+
+    Examples
+    --------
+    >>> special_tokens(torch.tensor([[7, 11, 8]]), masked_ids=(1, 11))
+    tensor([[False,  True, False]])
+    """
+    return torch.isin(ids, torch.tensor(masked_ids, device=ids.device)) if ids is not None and masked_ids else None
 
 # %% ../../nbs/model/32_chunkers.ipynb #869b9689
 class FromZero(nn.Linear):
@@ -41,6 +55,8 @@ class RoutingChunker(nn.Module):
         Width.
     symmetric : bool
         Whether chunks, and the way up, are the same read from the other end; each chunk then is the mean of its bases.
+    masked_ids : sequence of int
+        Special tokens and N, which share no chunk with bases.
 
     References
     ----------
@@ -54,14 +70,14 @@ class RoutingChunker(nn.Module):
     torch.Size([1, 20, 4])
     """
 
-    def __init__(self, d_model: int, symmetric: bool = False):
+    def __init__(self, d_model: int, symmetric: bool = False, masked_ids: Sequence[int] = ()):
         super().__init__()
-        self.symmetric = symmetric
+        self.symmetric, self.masked_ids = symmetric, tuple(masked_ids)
         self.routing_module, self.residual_proj = Router(d_model, symmetric), FromZero(d_model)
 
     def down(self, hidden: torch.Tensor, mask: torch.Tensor | None = None, ids: torch.Tensor | None = None) -> Chunks:
-        """Chunks of (batch, length, d_model) states; `mask` is False at padding, `ids` are not used."""
-        chunks = to_chunks(hidden, self.routing_module(hidden, mask), mask)
+        """Chunks of (batch, length, d_model) states of token ids; `mask` is False at padding."""
+        chunks = to_chunks(hidden, self.routing_module(hidden, mask, special_tokens(ids, self.masked_ids)), mask)
         return with_means(chunks, hidden) if self.symmetric else chunks
 
     def up(self, states: torch.Tensor, chunks: Chunks, hidden: torch.Tensor) -> torch.Tensor:
@@ -106,6 +122,8 @@ class DynamicMergingLayer(nn.Module):
         At most this share of the tokens is merged into the one before, 0 to 1.
     threshold : float
         Only tokens that differ by less are merged, 0 (alike) to 1 (opposite). What they are compared by is learnt.
+    masked_ids : sequence of int
+        Special tokens and N, which are not merged with bases.
 
     Raises
     ------
@@ -124,8 +142,11 @@ class DynamicMergingLayer(nn.Module):
     (torch.Size([1, 10, 4]), 2.0)
     """
 
-    def __init__(self, d_model: int, merge_ratio: float = 0.5, threshold: float = 0.1):
+    def __init__(
+        self, d_model: int, merge_ratio: float = 0.5, threshold: float = 0.1, masked_ids: Sequence[int] = ()
+    ):
         super().__init__()
+        self.masked_ids = tuple(masked_ids)
         for name, value in (("merge_ratio", merge_ratio), ("threshold", threshold)):
             if not 0 <= value <= 1:
                 raise ConfigurationError(f"{name} is {value}; expected 0 to 1.")
@@ -136,8 +157,9 @@ class DynamicMergingLayer(nn.Module):
         return self.down(hidden, mask)
 
     def down(self, hidden: torch.Tensor, mask: torch.Tensor | None = None, ids: torch.Tensor | None = None) -> Chunks:
-        """The same; `ids` are not used."""
-        return with_means(to_chunks(hidden, self.router(hidden, mask), mask), hidden)
+        """The same, of states of token ids."""
+        boundaries = self.router(hidden, mask, special_tokens(ids, self.masked_ids))
+        return with_means(to_chunks(hidden, boundaries, mask), hidden)
 
     def up(self, states: torch.Tensor, chunks: Chunks, hidden: torch.Tensor) -> torch.Tensor:
         """Each token's own state, and what a network has changed in that of its chunk."""

@@ -18,7 +18,8 @@ from ..errors import ModelError
 from .gates import evaluating
 
 # %% auto #0
-__all__ = ['Boundaries', 'decide', 'first_tokens', 'NeighbourProjection', 'Router', 'shares', 'ratio_loss', 'frozen_routing']
+__all__ = ['Boundaries', 'decide', 'keep_apart', 'first_tokens', 'NeighbourProjection', 'Router', 'shares', 'ratio_loss',
+           'frozen_routing']
 
 # %% ../../nbs/model/27_routing.ipynb #2e4cb8fd
 class Boundaries(NamedTuple):
@@ -65,6 +66,21 @@ def decide(probability: torch.Tensor, mask: torch.Tensor | None = None) -> Bound
     return Boundaries(probability, likely if mask is None else likely & mask, confidence)
 
 # %% ../../nbs/model/27_routing.ipynb #6277a225
+def keep_apart(boundaries: Boundaries, special: torch.Tensor, mask: torch.Tensor | None = None) -> Boundaries:
+    """The same, and a sure boundary wherever special tokens begin or end.
+
+    Examples
+    --------
+    >>> none = decide(torch.tensor([[1.0, 0.2, 0.2, 0.2]]))
+    >>> keep_apart(none, torch.tensor([[False, True, True, False]])).start.int()
+    tensor([[1, 1, 0, 1]])
+    """
+    edge = functional.pad(special[:, 1:] != special[:, :-1], (1, 0))
+    edge = edge if mask is None else edge & mask
+    probability, confidence = (torch.where(edge, 1.0, part) for part in (boundaries.probability, boundaries.confidence))
+    return Boundaries(probability, boundaries.start | edge, confidence)
+
+# %% ../../nbs/model/27_routing.ipynb #dee612ec
 def first_tokens(mask: torch.Tensor) -> torch.Tensor:
     """True at the first token of each row of a (batch, length) mask, wherever its padding is.
 
@@ -119,11 +135,17 @@ class Router(nn.Module):
         self.symmetric, self.frozen = symmetric, None
         self.q_proj_layer, self.k_proj_layer = NeighbourProjection(d_model), NeighbourProjection(d_model)
 
-    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> Boundaries:
-        """Boundaries before each of (batch, length, d_model) states; the first token of each row begins a chunk."""
+    def forward(
+        self, hidden: torch.Tensor, mask: torch.Tensor | None = None, special: torch.Tensor | None = None
+    ) -> Boundaries:
+        """Boundaries before each of (batch, length, d_model) states; the first token of each row begins a chunk.
+
+        `special` (batch, length) is True at tokens that share no chunk with the others.
+        """
         if self.frozen is not None:
             return self.frozen.held(hidden)
-        return self.choose(self.differences(hidden, mask), mask)
+        boundaries = self.choose(self.differences(hidden, mask), mask)
+        return boundaries if special is None else keep_apart(boundaries, special, mask)
 
     def choose(self, probability: torch.Tensor, mask: torch.Tensor | None) -> Boundaries:
         """Boundaries from their probabilities."""

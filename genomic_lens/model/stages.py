@@ -113,7 +113,9 @@ class Stage(nn.Module):
 def chunker_of(config: HyenaGLTConfig) -> nn.Module:
     """The chunker of a configuration."""
     if config.chunks_by == "merging":
-        return DynamicMergingLayer(config.d_model, config.merge_ratio, config.merge_threshold)
+        return DynamicMergingLayer(
+            config.d_model, config.merge_ratio, config.merge_threshold, config.masked_token_ids
+        )
     if config.chunks_by == "patches":
         return PatchChunker(
             config.d_model,
@@ -123,7 +125,7 @@ def chunker_of(config: HyenaGLTConfig) -> nn.Module:
             config.longest_patch,
             causal=not config.two_sided,
         )
-    return RoutingChunker(config.d_model, symmetric=config.two_sided)
+    return RoutingChunker(config.d_model, config.two_sided, config.masked_token_ids)
 
 
 def stage_of(config: HyenaGLTConfig, depth: int = 0) -> nn.Module:

@@ -244,6 +244,21 @@ def test_every_output_tells_the_chunks_of_each_base(build, ids, way):
         assert not (routing[1].start & ~routing[0].start).any(), "a chunk of chunks begins where a chunk begins"
 
 
+@pytest.mark.parametrize("way", ["routing", "two stages", "merging"])
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_special_tokens_and_n_share_no_chunk_with_bases(build, ids, way, two_sided):
+    model, mixed = build(way, two_sided=two_sided), ids.clone()
+    mixed[:, 30:50], mixed[:, -1] = 11, 1
+    with torch.no_grad():
+        free, apart = model(ids).routing[0], model(mixed).routing[0]
+    assert not free.start[:, [30, 50, 89]].all(), "by chance they all begin a chunk anyway"
+    assert apart.start[:, [30, 50, 89]].all()
+    assert (apart.probability[:, [30, 50, 89]] == 1).all()
+    kinds = torch.isin(mixed, torch.tensor([1, 11]))
+    for index, kind in zip(apart.index, kinds, strict=True):
+        assert not set(index[kind].tolist()) & set(index[~kind].tolist())
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("two_sided", [False, True])
 def test_layers_on_chunks_are_seen_from_the_bases(build, ids, way, two_sided):
