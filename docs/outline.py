@@ -56,7 +56,8 @@ def directive(node: ast.stmt) -> str:
 def public_names(tree: ast.Module) -> dict[str, str]:
     """Names of a module's `__all__` and their directives."""
     defined = {getattr(node, "name", ""): directive(node) for node in tree.body}
-    lists = [node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"]
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    lists = [node.value for node in assigned if ast.unparse(node.targets[0]) == "__all__"]
     return {name: defined.get(name, "autodata") for names in lists for name in ast.literal_eval(names)}
 
 

@@ -46,7 +46,8 @@ class Host(anywidget.AnyWidget):
         super().__init__(layout={"height": "0px", "margin": "0"})
 
 # %% ../../nbs/dashboards/45_chunk_explorer.ipynb #736730af
-NARROW, FIRST = 20, 240  # bases: the narrowest window, and the first
+NARROW = 20  # bases of the narrowest window
+FIRST = 240  # and of the first
 
 
 class ChunkView(Panel):
