@@ -60,7 +60,10 @@ def notes(record: ChunkMap, start: int, stop: int) -> list[str]:
     ['line: probability of a boundary before each base', 'ticks: chunks begin', '']
     """
     count, width = int((record.index[0, start:stop] < 0).sum()), bin_width(stop - start)
-    drawn = ["line: probability of a boundary before each base", "ticks: chunks begin"]
+    line = "probability of a boundary before each base"
+    if record.how == "patches":
+        line = "how hard each base is to guess (1: four equal chances)"
+    drawn = [f"line: {line}", "ticks: chunks begin"]
     if width > 1:
         drawn = [f"chunks that begin in each bin of {width:,} bases, per 100 bases", ""]
     return [*drawn, f"hatched: {count:,} masked" if count else ""]
