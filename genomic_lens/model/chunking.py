@@ -5,7 +5,7 @@
 # %% ../../nbs/model/28_chunking.ipynb #4fa3e63a
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -14,7 +14,7 @@ from .routing import Boundaries
 from .smoothing import smooth
 
 # %% auto #0
-__all__ = ['Chunks', 'to_chunks', 'with_means', 'to_bases', 'smoothed', 'one_with_gradient']
+__all__ = ['Chunks', 'to_chunks', 'reduce_by_chunk', 'with_means', 'to_bases', 'smoothed', 'one_with_gradient']
 
 # %% ../../nbs/model/28_chunking.ipynb #3df0cd5f
 class Chunks(NamedTuple):
@@ -73,6 +73,38 @@ def to_chunks(hidden: torch.Tensor, boundaries: Boundaries, mask: torch.Tensor |
     return Chunks(states, torch.arange(most, device=start.device) < counts[:, None], places, index, boundaries)
 
 
+def reduce_by_chunk(
+    values: torch.Tensor, index: torch.Tensor, chunks: int, how: Literal["sum", "amax"] = "sum"
+) -> torch.Tensor:
+    """Sum or maximum of values over the bases of each chunk.
+
+    Parameters
+    ----------
+    values : (batch, length, ...) tensor
+    index : (batch, length) int tensor
+        Number of the chunk of each base, below `chunks`; -1 for none.
+    chunks : int
+    how : {"sum", "amax"}
+
+    Returns
+    -------
+    (batch, chunks, ...) tensor
+        0 (or -inf) for a chunk without bases. Sums of half-precision values are made in single precision.
+
+    Examples
+    --------
+    >>> reduce_by_chunk(torch.tensor([[1.0, 2.0, 4.0, 8.0]]), torch.tensor([[0, 0, 1, -1]]), chunks=2)
+    tensor([[3., 4.]])
+    """
+    batch, length = index.shape
+    slots = chunks + 1  # the first is for bases of no chunk
+    rows = (index + 1 + slots * torch.arange(batch, device=index.device)[:, None]).view(-1, 1)
+    flat = values.reshape(batch * length, -1).to(torch.promote_types(values.dtype, torch.float32))
+    found = flat.new_full((batch * slots, flat.shape[1]), 0 if how == "sum" else -torch.inf)
+    found = found.scatter_reduce(0, rows.expand_as(flat), flat, how).to(values.dtype)
+    return found.view(batch, slots, *values.shape[2:])[:, 1:]
+
+
 def with_means(chunks: Chunks, hidden: torch.Tensor) -> Chunks:
     """The same chunks, each spoken for by the mean over its bases, which reads the same from either end.
 
@@ -83,24 +115,34 @@ def with_means(chunks: Chunks, hidden: torch.Tensor) -> Chunks:
     >>> with_means(to_chunks(hidden, decide(torch.tensor([[1.0, 0.1, 0.9]]))), hidden).states.flatten()
     tensor([1.5000, 3.0000])
     """
-    exact = torch.promote_types(hidden.dtype, torch.float32)
-    belongs = (chunks.index >= 0)[..., None].to(exact)
-    index = chunks.index.clamp_min(0)[..., None]
-    counts = belongs.new_zeros(*chunks.mask.shape, 1).scatter_add(1, index, belongs)
-    sums = torch.zeros_like(chunks.states, dtype=exact).scatter_add(1, index.expand_as(hidden), hidden * belongs)
-    return chunks._replace(states=(sums / counts.clamp_min(1)).to(hidden.dtype))
+    exact, count = torch.promote_types(hidden.dtype, torch.float32), chunks.mask.shape[1]
+    sums = reduce_by_chunk(hidden.to(exact), chunks.index, count)
+    sizes = reduce_by_chunk(torch.ones_like(chunks.index, dtype=exact), chunks.index, count).clamp_min(1)
+    return chunks._replace(states=(sums / sizes[..., None]).to(hidden.dtype))
 
 # %% ../../nbs/model/28_chunking.ipynb #55bca10b
-def to_bases(states: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Give each base the state of its chunk; zeros before the first.
+def to_bases(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Give each base the values of its chunk; zeros to bases of no chunk.
+
+    Parameters
+    ----------
+    values : (batch, chunks, ...) tensor
+    index : (batch, length) int tensor
+        Below 0 for no chunk.
+
+    Returns
+    -------
+    (batch, length, ...) tensor
 
     Examples
     --------
     >>> to_bases(torch.tensor([[[1.0], [3.0]]]), torch.tensor([[0, 0, 1]])).flatten()
     tensor([1., 1., 3.])
     """
-    spread = states.gather(1, index.clamp_min(0)[..., None].expand(-1, -1, states.shape[-1]))
-    return spread * (index >= 0)[..., None]
+    first = values.shape[1] * torch.arange(len(index), device=index.device)
+    rows = (index.clamp_min(0) + first[:, None]).flatten()
+    given = values.flatten(0, 1).index_select(0, rows).unflatten(0, index.shape)
+    return given.masked_fill((index < 0).view(*index.shape, *[1] * (values.ndim - 2)), 0)
 
 
 def smoothed(states: torch.Tensor, chunks: Chunks, symmetric: bool = False) -> torch.Tensor:

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from ..errors import ConfigurationError, ModelError
+from .chunking import reduce_by_chunk, to_bases
 from .gates import Exponential, LayerNorm, Product, Reciprocal, Softmax, common_shift
 
 # %% auto #0
-__all__ = ['Pooling', 'own_patch', 'reduce_by_patch', 'of_patch', 'checked_index', 'pooling_weights', 'PatchSoftmax',
-           'head_width', 'PatchPooling', 'PatchUnpooling']
+__all__ = ['Pooling', 'own_patch', 'checked_index', 'pooling_weights', 'PatchSoftmax', 'head_width', 'PatchPooling',
+           'PatchUnpooling']
 
 # %% ../../nbs/model/31_patch_attention.ipynb #9f7e65e8
 def own_patch(index: torch.Tensor, patches: int, repeats: int = 1) -> torch.Tensor:
@@ -40,63 +41,7 @@ def own_patch(index: torch.Tensor, patches: int, repeats: int = 1) -> torch.Tens
     owners = torch.arange(patches, device=index.device).repeat_interleave(repeats)
     return index[..., None] == owners
 
-# %% ../../nbs/model/31_patch_attention.ipynb #20bd930f
-def reduce_by_patch(
-    values: torch.Tensor, index: torch.Tensor, patches: int, how: Literal["sum", "amax"] = "sum"
-) -> torch.Tensor:
-    """Sum or maximum of values over the bases of each patch.
-
-    Parameters
-    ----------
-    values : (batch, length, ...) tensor
-    index : (batch, length) int tensor
-        Number of the patch of each base, below `patches`; -1 for none.
-    patches : int
-    how : {"sum", "amax"}
-
-    Returns
-    -------
-    (batch, patches, ...) tensor
-        0 (or -inf) for a patch without bases. Sums of half-precision values are made in single precision.
-
-    Examples
-    --------
-    >>> reduce_by_patch(torch.tensor([[1.0, 2.0, 4.0, 8.0]]), torch.tensor([[0, 0, 1, -1]]), patches=2)
-    tensor([[3., 4.]])
-    """
-    batch, length = index.shape
-    slots = patches + 1  # the first is for bases of no patch
-    rows = (index + 1 + slots * torch.arange(batch, device=index.device)[:, None]).view(-1, 1)
-    flat = values.reshape(batch * length, -1).to(torch.promote_types(values.dtype, torch.float32))
-    found = flat.new_full((batch * slots, flat.shape[1]), 0 if how == "sum" else -torch.inf)
-    found = found.scatter_reduce(0, rows.expand_as(flat), flat, how).to(values.dtype)
-    return found.view(batch, slots, *values.shape[2:])[:, 1:]
-
-
-def of_patch(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Give each base the values of its patch; zeros to bases of no patch.
-
-    Parameters
-    ----------
-    values : (batch, patches, ...) tensor
-    index : (batch, length) int tensor
-        Below 0 for no patch.
-
-    Returns
-    -------
-    (batch, length, ...) tensor
-
-    Examples
-    --------
-    >>> of_patch(torch.tensor([[3.0, 4.0]]), torch.tensor([[0, 0, 1, -1]]))
-    tensor([[3., 3., 4., 0.]])
-    """
-    first = values.shape[1] * torch.arange(len(index), device=index.device)
-    rows = (index.clamp_min(0) + first[:, None]).flatten()
-    given = values.flatten(0, 1).index_select(0, rows).unflatten(0, index.shape)
-    return given.where((index >= 0).view(*index.shape, *[1] * (values.ndim - 2)), 0)
-
-# %% ../../nbs/model/31_patch_attention.ipynb #c8a0853b
+# %% ../../nbs/model/31_patch_attention.ipynb #7a2f965e
 def checked_index(index: torch.Tensor, hidden: torch.Tensor, patches: int, mask: torch.Tensor | None) -> torch.Tensor:
     """Numbers of patches with -1 at padding, if they fit the states and the number of patches.
 
@@ -150,9 +95,9 @@ def pooling_weights(
     if how == "mean":
         chosen = torch.ones_like(hidden[..., :1], dtype=torch.bool)
     else:
-        chosen = hidden == of_patch(reduce_by_patch(hidden, index, patches, "amax"), index)
+        chosen = hidden == to_bases(reduce_by_chunk(hidden, index, patches, "amax"), index)
     weights = chosen.to(torch.promote_types(hidden.dtype, torch.float32))
-    weights /= of_patch(reduce_by_patch(weights, index, patches), index).clamp_min(1)
+    weights /= to_bases(reduce_by_chunk(weights, index, patches), index).clamp_min(1)
     return weights[: len(weights) // 2].repeat(2, 1, 1) if paired and len(weights) % 2 == 0 else weights
 
 # %% ../../nbs/model/31_patch_attention.ipynb #6ca1f46e
@@ -183,10 +128,10 @@ class PatchSoftmax(nn.Module):
     def forward(self, scores: torch.Tensor, index: torch.Tensor, patches: int) -> torch.Tensor:
         """Shares of (batch, length, queries, heads) scores; zeros for bases of no patch (-1 in `index`)."""
         outside = (index < 0)[..., None, None]
-        peaks = of_patch(reduce_by_patch(scores.detach(), index, patches, "amax"), index)
+        peaks = to_bases(reduce_by_chunk(scores.detach(), index, patches, "amax"), index)
         shift = common_shift(peaks) if self.explaining else peaks
         parts = self.exponential((scores - shift).masked_fill(outside, -torch.inf))
-        totals = of_patch(reduce_by_patch(parts, index, patches), index).masked_fill(outside, 1)
+        totals = to_bases(reduce_by_chunk(parts, index, patches), index).masked_fill(outside, 1)
         return self.share(parts, self.reciprocal(totals))
 
 # %% ../../nbs/model/31_patch_attention.ipynb #dcdcfd52
@@ -284,15 +229,15 @@ class PatchPooling(nn.Module):
         offered = self.norm_bases(hidden)
         query = self.q_proj(self.norm_queries(asked)).unflatten(-1, self.head_shape)
         key, value = (part(offered).unflatten(-1, self.head_shape) for part in (self.k_proj, self.v_proj))
-        scores = self.match(of_patch(query, index), key[:, :, None]).sum(-1) * self.head_shape[1] ** -0.5
+        scores = self.match(to_bases(query, index), key[:, :, None]).sum(-1) * self.head_shape[1] ** -0.5
         shares = self.softmax(scores, index, patches)
-        found = reduce_by_patch(self.weigh(shares[..., None], value[:, :, None]), index, patches)
+        found = reduce_by_chunk(self.weigh(shares[..., None], value[:, :, None]), index, patches)
         return self.join((asked + self.out_proj(found.flatten(-2))).flatten(-2))
 
     def pooled(self, hidden: torch.Tensor, index: torch.Tensor, patches: int) -> torch.Tensor:
         """Maximum or mean of the states of each patch's bases, (batch, patches, d_model)."""
         weights = pooling_weights(hidden, index, patches, self.how, paired=self.explaining)
-        return reduce_by_patch(weights * hidden, index, patches).to(hidden.dtype)
+        return reduce_by_chunk(weights * hidden, index, patches).to(hidden.dtype)
 
 # %% ../../nbs/model/31_patch_attention.ipynb #69abe3e7
 class PatchUnpooling(nn.Module):
@@ -361,7 +306,7 @@ class PatchUnpooling(nn.Module):
         offered = self.norm_keys(self.to_keys(states).unflatten(-1, (self.keys, -1)))
         query = self.q_proj(self.norm_bases(hidden)).unflatten(-1, self.head_shape)
         key, value = (
-            of_patch(part(offered).unflatten(-1, self.head_shape).transpose(2, 3), index)
+            to_bases(part(offered).unflatten(-1, self.head_shape).transpose(2, 3), index)
             for part in (self.k_proj, self.v_proj)
         )
         shares = self.softmax(self.match(query[..., None, :], key).sum(-1) * self.head_shape[1] ** -0.5)

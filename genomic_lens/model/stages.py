@@ -190,7 +190,7 @@ def seen_from_bases(levels: list[Level]) -> tuple[Routing, ...]:
         if found:
             above, first = found[-1].index, found[-1].start
             shifted = here._replace(index=here.index + 1)
-            probability, start, confidence, index = (to_bases(part[..., None], above)[..., 0] for part in shifted)
+            probability, start, confidence, index = (to_bases(part, above) for part in shifted)
             here = Routing(probability * first, start & first, confidence, index - 1)
         elif levels[0].mask is not None:
             seen = levels[0].mask

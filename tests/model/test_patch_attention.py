@@ -10,15 +10,14 @@ from torch.nn import functional
 
 from genomic_lens.errors import ConfigurationError, ModelError
 from genomic_lens.interpretability.rules import exact_rules
+from genomic_lens.model.chunking import reduce_by_chunk, to_bases
 from genomic_lens.model.gates import explain
 from genomic_lens.model.patch_attention import (
     PatchPooling,
     PatchSoftmax,
     PatchUnpooling,
-    of_patch,
     own_patch,
     pooling_weights,
-    reduce_by_patch,
 )
 
 DOUBLE = torch.float64
@@ -73,13 +72,13 @@ def test_sums_and_maxima_equal_a_loop_over_patches():
     torch.manual_seed(0)
     index, values = torch.randint(-1, 5, (4, 30)), torch.randn(4, 30, 2, 3)
     index[0][index[0] == 2] = -1
-    sums, peaks = reduce_by_patch(values, index, 6), reduce_by_patch(values, index, 6, "amax")
+    sums, peaks = reduce_by_chunk(values, index, 6), reduce_by_chunk(values, index, 6, "amax")
     for row in range(4):
         for patch in range(6):
             own = values[row, index[row] == patch]
             torch.testing.assert_close(sums[row, patch], own.sum(0))
             assert torch.equal(peaks[row, patch], own.amax(0) if len(own) else torch.full((2, 3), -torch.inf))
-    given = of_patch(sums, index)
+    given = to_bases(sums, index)
     for row in range(4):
         for base, patch in enumerate(index[row]):
             assert torch.equal(given[row, base], sums[row, patch] if patch >= 0 else torch.zeros(2, 3))
@@ -88,7 +87,7 @@ def test_sums_and_maxima_equal_a_loop_over_patches():
 def test_long_patches_are_counted_without_rounding():
     """In half precision, adding ones would stop at 256."""
     hidden, index = torch.ones(1, 5000, 2, dtype=torch.bfloat16), torch.zeros(1, 5000, dtype=torch.long)
-    assert reduce_by_patch(hidden, index, 1).flatten().tolist() == pytest.approx([5000] * 2, rel=0.01)
+    assert reduce_by_chunk(hidden, index, 1).flatten().tolist() == pytest.approx([5000] * 2, rel=0.01)
     for how in ("max", "mean"):
         weights = pooling_weights(hidden, index, 1, how)
         assert weights.sum(1).flatten().tolist() == pytest.approx([1] * weights.shape[2], rel=1e-3)
@@ -229,7 +228,7 @@ def test_shares_sum_to_one_in_each_patch_however_large_the_scores(scale):
     scores = scale * torch.randn(3, 10, 2, HEADS)
     index = INDEX.masked_fill(torch.arange(10) == 4, -1)
     shares = PatchSoftmax()(scores, index, PATCHES)
-    torch.testing.assert_close(reduce_by_patch(shares, index, PATCHES), torch.ones(3, PATCHES, 2, HEADS))
+    torch.testing.assert_close(reduce_by_chunk(shares, index, PATCHES), torch.ones(3, PATCHES, 2, HEADS))
     assert (shares[:, 4] == 0).all()
 
 
