@@ -12,8 +12,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fasta": ["open_fasta"],
         "genome": ["Genome"],
         "hf_tokenizer": ["HFDNATokenizer"],
-        "meme": ["read_meme"],
+        "meme": ["read_meme", "write_meme"],
         "offsets": ["tokens_to_bases"],
+        "planted": ["planted_motifs"],
         "tokenizers": ["DNATokenizer"],
     },
 )

@@ -5,258 +5,190 @@
 # %% ../../nbs/interpretability/30_attributions.ipynb #a789709b
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients
 from torch import nn
 from tqdm.auto import tqdm
 
 from ..data.offsets import tokens_to_bases
 from ..data.tokenizers import DNATokenizer
 from ..errors import ConfigurationError, ModelError
-from .predictions import class_names
-from .references import BASELINES, Baseline, reference_embeddings
-from .rules import exact_rules
+from genomic_lens.interpretability.gradients import (
+    Multipliers,
+    exact_multipliers,
+    gradient_multipliers,
+    guided_multipliers,
+    integrated_multipliers,
+    layer_integrated_multipliers,
+    noisy_multipliers,
+    occluded,
+)
+from .leaks import CompletenessWarning, leak_words, leaks
+from .questions import Question, Target, ask, read_output, shared_by_words
+from .references import BASELINES, Baseline, check_baseline
 from ..model.gates import evaluating
 from ..model.pretrained import fingerprint
 from ..model.routing import frozen_routing
 from ..records import Attribution, completeness_gap
 
 # %% auto #0
-__all__ = ['METHODS', 'target_output', 'Question', 'ask', 'Multipliers', 'exact_multipliers', 'integrated_multipliers',
-           'contributions', 'attribute', 'left_out', 'base_projection']
+__all__ = ['Name', 'METHODS', 'HALF', 'Method', 'contributions', 'Settings', 'attribute_one', 'left_out', 'base_projection',
+           'tolerance_of', 'warn_of_gap', 'attribute']
 
 # %% ../../nbs/interpretability/30_attributions.ipynb #65d8291e
-def target_output(model: nn.Module, target: str | int) -> tuple[str, Callable[[torch.Tensor], torch.Tensor]]:
-    """Name of an output and the function that reads it from the logits.
-
-    Parameters
-    ----------
-    model : Module
-    target : str or int
-        Class name or number.
-
-    Returns
-    -------
-    name : str
-    read : callable
-        (batch, classes) logits to (batch,): the class's logit less the mean over classes; the value itself where a
-        model has one output.
-
-    Raises
-    ------
-    ConfigurationError
-        For a class that the model does not know.
-    """
-    names = class_names(model)
-    if target in names:
-        target = names.index(target)
-    if not isinstance(target, (int, np.integer)) or not 0 <= target < len(names):
-        raise ConfigurationError(f"Target {target!r} came; expected one of {', '.join(names)}, or its number.")
-    if len(names) == 1:
-        return names[0], lambda logits: logits[:, 0]
-    return names[target], lambda logits: logits[:, target] - logits.mean(1)
-
-# %% ../../nbs/interpretability/30_attributions.ipynb #7eab8815
-class Question(NamedTuple):
-    """One sequence, its references, and the output asked about, in embedding space.
+class Method(NamedTuple):
+    """A way to attribute.
 
     Attributes
     ----------
-    inputs : (length, width) tensor
-    references : (references, length, width) tensor
-    letters : (letters, width) tensor
-        Embeddings of the alphabet.
-    output : callable
-        (batch, length, width) embeddings to (batch,) outputs.
+    words : str
+        How a record names it.
+    multipliers : callable
+        Takes a model, a question and settings.
+    baseline : str
+        What it is asked against by default.
+    adds_up : bool
+        Whether its contributions are promised to add up.
     """
 
-    inputs: torch.Tensor
-    references: torch.Tensor
-    letters: torch.Tensor
-    output: Callable[[torch.Tensor], torch.Tensor]
+    words: str
+    multipliers: Callable[..., Multipliers]
+    baseline: Baseline
+    adds_up: bool = False
 
-# %% ../../nbs/interpretability/30_attributions.ipynb #f7f0fcd9
-def ask(
-    model: nn.Module,
-    tokenizer: DNATokenizer,
-    ids: np.ndarray,
-    target: str | int,
-    baseline: Baseline,
-    count: int,
-    seed: int,
-) -> Question:
-    """Prepare the question of one sequence; the parameters are those of `attribute`."""
-    table = model.get_input_embeddings().weight.detach()
-    pooled = torch.from_numpy(~np.isin(ids, tokenizer.masked_ids)).to(table.device)
-    read = target_output(model, target)[1]
 
-    def output(embeddings: torch.Tensor) -> torch.Tensor:
-        return read(model(inputs_embeds=embeddings, pooling_mask=pooled.expand(len(embeddings), -1)).logits)
-
-    return Question(
-        inputs=table[torch.from_numpy(ids)],
-        references=reference_embeddings(table, ids, tokenizer, baseline, count, seed),
-        letters=table[torch.from_numpy(tokenizer.letter_ids)],
-        output=output,
-    )
-
-# %% ../../nbs/interpretability/30_attributions.ipynb #35959956
-class Multipliers(NamedTuple):
-    """Multipliers (references, length, width), and outputs (references,) at the sequence and at the reference."""
-
-    values: torch.Tensor
-    output: torch.Tensor
-    reference_output: torch.Tensor
-
-# %% ../../nbs/interpretability/30_attributions.ipynb #740cade4
-@torch.enable_grad()
-def exact_multipliers(model: nn.Module, question: Question, batch_size: int = 16, **unused) -> Multipliers:
-    """Multipliers by the product and rescale rules: one backward pass.
-
-    See Also
-    --------
-    genomic_lens.interpretability.rules : the rules.
-    """
-    parts = []
-    with exact_rules(model):
-        for references in question.references.split(batch_size):
-            actual = question.inputs.expand_as(references).clone().requires_grad_()
-            outputs = question.output(torch.cat([actual, references]))
-            first, second = outputs.chunk(2)
-            (values,) = torch.autograd.grad(first.sum(), actual)
-            parts.append((values, first.detach(), second.detach()))
-    return Multipliers(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-# %% ../../nbs/interpretability/30_attributions.ipynb #231fe652
-def integrated_multipliers(
-    model: nn.Module, question: Question, batch_size: int = 16, steps: int = 50, **unused
-) -> Multipliers:
-    """Mean gradient along the straight way from each reference, by Captum.
-
-    References
-    ----------
-    Sundararajan et al., Axiomatic attribution for deep networks, arXiv 1703.01365.
-    """
-    inputs = question.inputs.expand_as(question.references)
-    method = IntegratedGradients(question.output, multiply_by_inputs=False)
-    with evaluating(model):
-        values = method.attribute(
-            inputs, baselines=question.references, n_steps=steps, internal_batch_size=max(batch_size, len(inputs))
-        )
-        with torch.no_grad():
-            outputs, reference_outputs = question.output(inputs), question.output(question.references)
-    return Multipliers(values.detach(), outputs, reference_outputs)
-
-# %% ../../nbs/interpretability/30_attributions.ipynb #e975ead9
-METHODS = {
-    "exact": ("exact product and rescale rules", exact_multipliers),
-    "integrated_gradients": ("integrated gradients", integrated_multipliers),
+Name = Literal[
+    "exact", "integrated_gradients", "layer_integrated_gradients", "gradient", "noise_tunnel", "guided_backprop",
+    "occlusion",
+]  # fmt: skip
+METHODS: dict[str, Method] = {
+    "exact": Method("exact product and rescale rules", exact_multipliers, "shuffled", adds_up=True),
+    "integrated_gradients": Method("integrated gradients, {steps} steps", integrated_multipliers, "shuffled", True),
+    "layer_integrated_gradients": Method(
+        "layer integrated gradients, {steps} steps", layer_integrated_multipliers, "shuffled", adds_up=True
+    ),
+    "gradient": Method("gradient", gradient_multipliers, "mean"),
+    "noise_tunnel": Method("mean of {samples} gradients, noise {noise:g}", noisy_multipliers, "mean"),
+    "guided_backprop": Method("guided backpropagation", guided_multipliers, "mean"),
+    "occlusion": Method("occlusion by windows of {window:,}", occluded, "mean"),
 }
 
-# %% ../../nbs/interpretability/30_attributions.ipynb #df096c44
-def contributions(question: Question, multipliers: Multipliers) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Contributions (references, length), hypothetical ones (length, letters), and the gap of each reference."""
-    change = question.inputs - question.references
-    values = (multipliers.values * change).sum(-1).double().cpu().numpy()
-    own = torch.einsum("rld,bd->rlb", multipliers.values, question.letters)
-    hypothetical = own - (multipliers.values * question.references).sum(-1, keepdim=True)
+# %% ../../nbs/interpretability/30_attributions.ipynb #7eab8815
+def contributions(
+    question: Question, multipliers: Multipliers
+) -> tuple[np.ndarray, np.ndarray | None, list[float]]:
+    """Contributions (references, length), hypothetical ones (length, letters), and the gap of each reference.
+
+    Hypothetical ones are None where there are no multipliers, and for models of words, where a letter changes several.
+    """
+    precise = torch.promote_types(multipliers.values.dtype, torch.float32)
+    slopes, references = multipliers.values.to(precise), question.references.to(precise)
+    change, hypothetical = question.inputs.to(precise) - references, None
+    if slopes.ndim == 2:
+        shares = slopes
+    elif question.words:
+        parts = [(1, change - sum(part for _, part in question.words)), *question.words]
+        shares = sum(shared_by_words((slopes * part).sum(-1), size) for size, part in parts)
+    else:
+        shares = (slopes * change).sum(-1)
+        own = torch.einsum("rld,bd->rlb", slopes, question.letters.to(precise))
+        hypothetical = own - (slopes * references).sum(-1, keepdim=True)
+        hypothetical = hypothetical.mean(0).double().cpu().numpy()
+    values = shares.double().cpu().numpy()
     gaps = [
         completeness_gap(row, float(output), float(reference))
         for row, output, reference in zip(values, multipliers.output, multipliers.reference_output, strict=True)
     ]
-    return values, hypothetical.mean(0).double().cpu().numpy(), gaps
+    return values, hypothetical, gaps
 
-# %% ../../nbs/interpretability/30_attributions.ipynb #39d60fb6
-def attribute(
-    model: nn.Module,
-    tokenizer: DNATokenizer,
-    sequences: str | Sequence[str],
-    target: str | int,
-    method: Literal["exact", "integrated_gradients"] = "exact",
-    baseline: Baseline = "shuffled",
-    references: int = 20,
-    seed: int = 0,
-    batch_size: int = 16,
-    steps: int = 50,
-) -> list[Attribution]:
-    """Share an output's difference from that of references among the bases.
+# %% ../../nbs/interpretability/30_attributions.ipynb #f7f0fcd9
+class Settings(NamedTuple):
+    """What `attribute` was asked for; its parameters, checked."""
 
-    Parameters
-    ----------
-    model : Module
-        A classifier or regression model; left as it was.
-    tokenizer : DNATokenizer
-    sequences : str or sequence of str
-    target : str or int
-        Class name or number; its logit less the mean of all logits is explained.
-    method : {"exact", "integrated_gradients"}
-    baseline : {"shuffled", "mean", "n", "zero"}
-        What the sequence is compared with; "shuffled" averages over dinucleotide shuffles.
-    references, seed : int
-        Number of shuffles and their seed.
-    batch_size : int
-        References at once.
-    steps : int
-        Of integrated gradients.
+    target: Target
+    method: str
+    baseline: Baseline
+    references: int
+    seed: int
+    batch_size: int
+    steps: int
+    samples: int
+    noise: float
+    window: int
+    blur: float
 
-    Returns
-    -------
-    list of Attribution
-        One a sequence; masked bases are NaN. Each carries its completeness gap.
+    def check(self) -> Settings:
+        """The settings, if there are such.
 
-    Raises
-    ------
-    ConfigurationError
-        For an unknown method, baseline or target.
-    ModelError
-        If a part of the model has no exact rule.
+        Raises
+        ------
+        ConfigurationError
+            Naming the one that there is not.
+        """
+        if self.method not in METHODS:
+            raise ConfigurationError(f"Method {self.method!r} came; expected one of {', '.join(METHODS)}.")
+        for name in ("references", "batch_size", "steps", "samples", "window"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)} came; expected at least 1.")
+        for name in ("noise", "blur"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ConfigurationError(f"{name}={getattr(self, name)} came; expected more than 0.")
+        settings = self if self.baseline else self._replace(baseline=METHODS[self.method].baseline)
+        check_baseline(settings.baseline)
+        return settings
 
-    Examples
-    --------
-    >>> attribute(model, tokenizer, "CAGGTAAGT", target="donor")[0].gap < 1e-4  # doctest: +SKIP
-    True
-    """
-    if method not in METHODS:
-        raise ConfigurationError(f"Method {method!r} came; expected one of {', '.join(METHODS)}.")
-    if references < 1 or steps < 1:
-        raise ConfigurationError(f"references={references}, steps={steps} came; expected at least one of each.")
-    sequences = [sequences] if isinstance(sequences, str) else list(sequences)
-    identity, name = fingerprint(model), target_output(model, target)[0]
-    words, multipliers_of = METHODS[method]
-    records = []
-    for sequence in tqdm(sequences, desc=f"attribute {name}", delay=2, leave=False):
-        ids = tokenizer.encode(sequence)
-        question = ask(model, tokenizer, ids, target, baseline, references, seed)
-        with frozen_routing(model, input_ids=torch.from_numpy(ids)[None].to(question.inputs.device)):
-            multipliers = multipliers_of(model, question, batch_size=batch_size, steps=steps)
-        values, hypothetical, gaps = contributions(question, multipliers)
-        if not np.isfinite(values).all():
-            raise ModelError("The attribution is not finite; the model's weights or outputs hold NaN or infinity.")
-        to_bases = base_projection(tokenizer, sequence, ids)
-        records.append(
-            Attribution(
-                sequence=sequence,
-                values=to_bases(values.mean(0)),
-                target=name,
-                method=words if method == "exact" else f"{words}, {steps} steps",
-                baseline=BASELINES[baseline],
-                output=float(multipliers.output[0]),
-                reference_output=float(multipliers.reference_output.mean()),
-                gap=max(gaps),
-                hypothetical=to_bases(hypothetical),
-                letters=tuple(tokenizer.letters),
-                references=len(values),
-                spread=to_bases(values.std(0)),
-                seed=seed,
-                model=identity,
-                left_out=left_out(model, question, float(multipliers.reference_output.mean()), batch_size),
-            )
-        )
-    return records
+    @property
+    def words(self) -> tuple[str, str]:
+        """Method and baseline, as a record names them."""
+        blur = f" over {self.blur:g} bases" if self.baseline == "blur" else ""
+        return METHODS[self.method].words.format(**self._asdict()), BASELINES[self.baseline] + blur
+
+    def question(self, model: nn.Module, tokenizer: DNATokenizer, ids: np.ndarray) -> Question:
+        """The question about one sequence."""
+        options = (self.target, self.baseline, self.references, self.seed, self.blur)
+        return ask(model, tokenizer, ids, *options)
+
+    def answer(self, model: nn.Module, question: Question) -> Multipliers:
+        """What the method finds, with the boundaries of chunks held at those of the sequence."""
+        with frozen_routing(model, input_ids=question.ids[None]):
+            return METHODS[self.method].multipliers(model, question, **self._asdict())
+
+# %% ../../nbs/interpretability/30_attributions.ipynb #c887c061
+def attribute_one(
+    model: nn.Module, tokenizer: DNATokenizer, sequence: str, settings: Settings, identity: str
+) -> tuple[Attribution, int]:
+    """The record of one sequence, and which of its references has the largest gap."""
+    ids = tokenizer.encode(sequence)
+    question = settings.question(model, tokenizer, ids)
+    multipliers = settings.answer(model, question)
+    values, hypothetical, gaps = contributions(question, multipliers)
+    if not np.isfinite(values).all():
+        raise ModelError("The attribution is not finite; the model's weights or outputs hold NaN or infinity.")
+    to_bases = base_projection(tokenizer, sequence, ids)
+    method, baseline = settings.words
+    reference_output = float(multipliers.reference_output.mean())
+    record = Attribution(
+        sequence=sequence,
+        values=to_bases(values.mean(0)),
+        target=read_output(model, tokenizer, ids, settings.target)[0],
+        method=method,
+        baseline=baseline,
+        output=float(multipliers.output[0]),
+        reference_output=reference_output,
+        gap=max(gaps),
+        hypothetical=None if hypothetical is None else to_bases(hypothetical),
+        letters=() if hypothetical is None else tuple(tokenizer.letters),
+        references=len(values),
+        spread=to_bases(values.std(0)),
+        seed=settings.seed,
+        model=identity,
+        left_out=left_out(model, question, reference_output, settings.batch_size),
+    )
+    return record, int(np.argmax(gaps))
 
 # %% ../../nbs/interpretability/30_attributions.ipynb #44678b51
 def left_out(model: nn.Module, question: Question, reference_output: float, batch_size: int) -> float:
@@ -280,3 +212,123 @@ def base_projection(tokenizer: DNATokenizer, sequence: str, ids: np.ndarray) -> 
         return tokens_to_bases(values, offsets, len(sequence))
 
     return project
+
+# %% ../../nbs/interpretability/30_attributions.ipynb #0ac99c2b
+HALF = (torch.float16, torch.bfloat16)
+
+
+def tolerance_of(model: nn.Module) -> float:
+    """The completeness gap that calls for a warning: 1e-3, and 3e-2 in half precision.
+
+    Examples
+    --------
+    >>> tolerance_of(nn.Linear(1, 1)), tolerance_of(nn.Linear(1, 1).bfloat16())
+    (0.001, 0.03)
+    """
+    return 3e-2 if any(parameter.dtype in HALF for parameter in model.parameters()) else 1e-3
+
+
+def warn_of_gap(
+    model: nn.Module, tokenizer: DNATokenizer, record: Attribution, worst: int, settings: Settings, tolerance: float
+) -> None:
+    """Say that a record does not add up, and what broke the sum with the worst of its references."""
+    why = "The steps are too coarse; pass more steps, or method='exact'."
+    if settings.method == "exact":
+        question = settings.question(model, tokenizer, tokenizer.encode(record.sequence)).only(worst)
+        with frozen_routing(model, input_ids=question.ids[None]):
+            why = leak_words(leaks(model, question))
+    warnings.warn(
+        f"Contributions to {record.target} by {record.method} miss {record.gap:.2g} of what they explain, more than "
+        f"the tolerance of {tolerance:g}. {why}",
+        CompletenessWarning,
+        stacklevel=3,
+    )
+
+# %% ../../nbs/interpretability/30_attributions.ipynb #68fb5b9b
+def attribute(
+    model: nn.Module,
+    tokenizer: DNATokenizer,
+    sequences: str | Sequence[str],
+    target: Target,
+    method: Name = "exact",
+    baseline: Baseline | None = None,
+    references: int = 20,
+    seed: int = 0,
+    batch_size: int = 16,
+    steps: int = 50,
+    samples: int = 25,
+    noise: float = 0.15,
+    window: int = 1,
+    blur: float = 10.0,
+    tolerance: float | None = None,
+) -> list[Attribution]:
+    """Share an output's difference from that of references among the bases.
+
+    Parameters
+    ----------
+    model : Module
+        A classifier, regression, language or token model; left as it was.
+    tokenizer : DNATokenizer
+    sequences : str or sequence of str
+    target : str, int, or (name, position)
+        Class name or number; its logit less the mean of all logits is explained. Of a model that answers for each
+        base, with the position in bases: ``("exon", 120)`` of a token classifier, ``("base", 120)`` of a language
+        model, for the base that stands there against the other letters, given what stands before.
+    method : str
+        "exact", "integrated_gradients", "layer_integrated_gradients", "gradient", "noise_tunnel", "guided_backprop" or
+        "occlusion"; `genomic_lens.interpretability.gradients` says what each does.
+    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"} or None
+        What the sequence is compared with; "shuffled" averages over dinucleotide shuffles, "random" over bases in any
+        order. None: shuffles where contributions add up, else the mean of the four bases, which corrects gradients.
+    references, seed : int
+        Number of shuffles and their seed, which is that of noise, too.
+    batch_size : int
+        References at once.
+    steps : int
+        Of integrated gradients.
+    samples, noise : int, float
+        Of the noise tunnel: noisy copies, and their noise in units of the distance between letters.
+    window : int
+        Of occlusion, in bases.
+    blur : float
+        Of the baseline of that name: standard deviation of the Gaussian in bases.
+    tolerance : float or None
+        Completeness gap from which on a method that promises a sum warns; None: 1e-3, and 3e-2 in half precision.
+
+    Returns
+    -------
+    list of Attribution
+        One a sequence; masked bases are NaN. Each carries its completeness gap.
+
+    Raises
+    ------
+    ConfigurationError
+        For an unknown method, baseline or target.
+    ModelError
+        If a part of the model has no exact rule.
+
+    Warns
+    -----
+    CompletenessWarning
+        With the operation that broke the sum.
+
+    Examples
+    --------
+    >>> attribute(model, tokenizer, "CAGGTAAGT", target="donor")[0].gap < 1e-4  # doctest: +SKIP
+    True
+    """
+    settings = Settings(
+        target, method, baseline, references, seed, batch_size, steps, samples, noise, window, blur
+    ).check()
+    sequences = [sequences] if isinstance(sequences, str) else list(sequences)
+    identity = fingerprint(model)
+    found = [
+        attribute_one(model, tokenizer, sequence, settings, identity)
+        for sequence in tqdm(sequences, desc="attribute", delay=2, leave=False)
+    ]
+    tolerance = tolerance_of(model) if tolerance is None else tolerance
+    if METHODS[method].adds_up and found:
+        record, worst = max(found, key=lambda pair: pair[0].gap)
+        if record.gap > tolerance:
+            warn_of_gap(model, tokenizer, record, worst, settings, tolerance)
+    return [record for record, _ in found]

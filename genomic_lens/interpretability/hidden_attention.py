@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -13,16 +14,23 @@ from torch import nn
 
 from ..data.offsets import tokens_to_bases
 from ..data.tokenizers import DNATokenizer
-from ..errors import DataError
-from ..model.operators import Path
+from ..errors import ConfigurationError, DataError
+from .directions import Direction, directions
+from ..model.block_measures import contributions, diagonal_norms, head_count, head_weights, one_head, traces
+from ..model.operators import MixingOperator, Path
 from ..model.pretrained import fingerprint
-from ..model.tracing import mixers, trace
+from ..model.tracing import Trace, mixers, trace
 from ..records import HiddenAttention
 
 # %% auto #0
-__all__ = ['hidden_attention', 'check_span', 'to_bases', 'token_slice']
+__all__ = ['Kind', 'KINDS', 'hidden_attention', 'check_kind', 'Part', 'parts_of', 'read', 'relative_error', 'check_span',
+           'to_bases', 'token_slice', 'BaseWindow', 'base_window', 'in_bases']
 
 # %% ../../nbs/interpretability/40_hidden_attention.ipynb #0a0a7ddd
+Kind = Literal["norm", "diagonal", "signed", "contribution", "weights"]
+KINDS = get_args(Kind)
+
+
 def hidden_attention(
     model: nn.Module,
     tokenizer: DNATokenizer,
@@ -31,6 +39,9 @@ def hidden_attention(
     paths: Iterable[Path] = ("value",),
     rows: tuple[int, int] | None = None,
     columns: tuple[int, int] | None = None,
+    kind: Kind = "norm",
+    heads: Iterable[int] | None = None,
+    direction: Direction = None,
 ) -> list[HiddenAttention]:
     """Maps of one sequence at base resolution, layer by layer and path by path.
 
@@ -41,22 +52,40 @@ def hidden_attention(
     sequence : str
     layers : iterable of int or None
         All by default; 0 is the first.
-    paths : iterable of {"value", "gates", "full"}
+    paths : iterable of {"value", "gates", "full", "gate 0", …}
+        "gate 0" is one gate of a Hyena layer alone. Weights and contributions belong to the value path.
     rows, columns : (start, stop) or None
         Spans of bases, half-open; the whole sequence by default. Cost grows with their product.
+    kind : {"norm", "diagonal", "signed", "contribution", "weights"}
+        What a cell holds. "norm": the Frobenius norm of the block. "diagonal": the same without what channels carry
+        together, the form that tiles are made of; `error` says how far it is off. "signed": the trace of the block.
+        "contribution": what a base adds to the layer's output in a direction; the cells of a row add up. "weights": the
+        weights of each head where a layer has attention, and the norm where it has none.
+    heads : iterable of int or None
+        Heads of attention, one map each; layers without attention have one map all the same. None: all heads for
+        weights, and for the other kinds the layer as a whole.
+    direction : str, int, (name, position), array or None
+        Of contributions: a target of the model, a (width,) or (tokens, width) array, or by default that of the output
+        itself; see `genomic_lens.interpretability.directions`.
 
     Returns
     -------
     list of HiddenAttention
-        Frobenius norms of the blocks, not normalised; masked bases (N) are NaN. `share` compares the path with the full
-        Jacobian on the same window.
+        Not normalised; masked bases (N) are NaN. `share` compares the norm of what is shown with that of the layer's
+        full Jacobian on the same window.
 
     Raises
     ------
+    ConfigurationError
+        For an unknown kind, or one that a path does not have.
     DataError
         If a span is not within the sequence.
     ModelError
         If the model has no mixers that can be traced.
+
+    See Also
+    --------
+    genomic_lens.interpretability.rollout.rollout : the same through several layers.
 
     References
     ----------
@@ -68,22 +97,117 @@ def hidden_attention(
     >>> hidden_attention(model, tokenizer, "CAGGTAAGT", layers=[1])[0].weights.shape  # doctest: +SKIP
     (9, 9)
     """
-    spans = [check_span(span, len(sequence)) for span in (rows, columns)]
-    ids = tokenizer.encode(sequence)
+    paths = check_kind(kind, paths)
+    window = base_window(tokenizer, sequence, rows, columns)
+    ids = torch.from_numpy(window.ids)[None].to(model.device)
     layers = range(len(mixers(model))) if layers is None else list(layers)
-    seen = trace(model, torch.from_numpy(ids)[None].to(model.device), layers=layers)
-    identity, records = fingerprint(model), []
-    offsets, masked = tokenizer.offsets(sequence), np.isin(ids, tokenizer.masked_ids)
-    tokens = [token_slice(offsets, span) for span in spans]
+    seen, identity = trace(model, ids, layers=layers), fingerprint(model)
+    name, towards = directions(model, tokenizer, ids, seen, direction) if kind == "contribution" else ("", {})
+    records = []
     for layer in layers:
-        operator = seen.operator(layer)
-        whole = operator.window(*tokens, path="full")
-        for path in paths:
-            norms = whole if path == "full" else operator.window(*tokens, path=path)
-            weights = to_bases(norms.cpu().numpy(), tokens, offsets, masked, spans, len(sequence))
-            share = float(norms.norm() / whole.norm())
-            records.append(HiddenAttention(sequence, weights, *spans, layer, path, share, model=identity))
+        whole = seen.operator(layer).window(*window.tokens, path="full")
+        for part in parts_of(seen, layer, kind, heads, towards.get(layer)):
+            for path in paths:
+                norms = whole if path == "full" and part.head is None else part.norms(window, path)
+                cells, error = read(part, window, path, norms)
+                share = float(norms.norm() / whole.norm().clamp_min(torch.finfo(whole.dtype).tiny))
+                made = {"kind": part.kind, "model": identity, "head": part.head, "direction": name, "error": error}
+                values = in_bases(cells, window)
+                records.append(HiddenAttention(sequence, values, *window.spans, layer, path, share, **made))
     return records
+
+# %% ../../nbs/interpretability/40_hidden_attention.ipynb #c120c29f
+def check_kind(kind: Kind, paths: Iterable[Path]) -> list[Path]:
+    """The paths, if they have maps of this kind.
+
+    Raises
+    ------
+    ConfigurationError
+        If they do not, or there is no such kind.
+
+    Examples
+    --------
+    >>> check_kind("weights", ("value",))
+    ['value']
+    """
+    paths = list(paths)
+    if kind not in KINDS:
+        raise ConfigurationError(f"Kind {kind!r} came; expected one of {', '.join(KINDS)}.")
+    if kind in ("weights", "contribution") and set(paths) - {"value"}:
+        raise ConfigurationError(f"Paths {', '.join(paths)} came; {kind} maps belong to the value path alone.")
+    return paths
+
+# %% ../../nbs/interpretability/40_hidden_attention.ipynb #d1eefc7e
+class Part(NamedTuple):
+    """What of a layer gets a map of its own.
+
+    Attributes
+    ----------
+    kind : str
+        Of the map.
+    head : int or None
+        None for the layer as a whole.
+    operator : MixingOperator
+    entered, moved : (length, width) tensors
+        What went in, and what comes out of it, less the constant.
+    towards : (length, width) tensor or None
+        Directions in which contributions are read.
+    """
+
+    kind: str
+    head: int | None
+    operator: MixingOperator
+    entered: torch.Tensor
+    moved: torch.Tensor
+    towards: torch.Tensor | None
+
+    def norms(self, window: BaseWindow, path: Path) -> torch.Tensor:
+        """Norms of the blocks of a window of tokens."""
+        return self.operator.window(*window.tokens, path=path)
+
+
+def parts_of(
+    seen: Trace, layer: int, kind: Kind, heads: Iterable[int] | None, towards: torch.Tensor | None
+) -> list[Part]:
+    """The parts of a layer: some of its heads, or all of it."""
+    operator, entered = seen.operator(layer), seen.entered(layer)
+    count = head_count(operator)
+    if not count or (heads is None and kind != "weights"):
+        shown = "norm" if kind == "weights" else kind
+        return [Part(shown, None, operator, entered, seen.mixed(layer) - operator.offset, towards)]
+    alone = {head: one_head(operator, head) for head in (range(count) if heads is None else heads)}
+    return [Part(kind, head, part, entered, part.matvec(entered), towards) for head, part in alone.items()]
+
+# %% ../../nbs/interpretability/40_hidden_attention.ipynb #49f5488c
+def read(part: Part, window: BaseWindow, path: Path, norms: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Cells of a window of tokens, and how far they are from what they stand for, as a share of the map.
+
+    `norms` are those of the window on this path.
+    """
+    if part.kind == "norm":
+        return norms, 0.0
+    if part.kind == "signed":
+        return traces(part.operator, *window.tokens, path), 0.0
+    if part.kind == "weights":
+        return head_weights(part.operator, *window.tokens)[0], 0.0
+    if part.kind == "diagonal":
+        cells = diagonal_norms(part.operator, *window.tokens, path)
+        return cells, relative_error(cells, norms)
+    cells = contributions(part.operator, part.entered, part.towards, *window.tokens)
+    rebuilt, moved = ((part.towards * sums).sum(-1) for sums in (part.operator.matvec(part.entered), part.moved))
+    return cells, relative_error(rebuilt[window.tokens[0]], moved[window.tokens[0]])
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """Norm of the difference over the norm of what was expected.
+
+    Examples
+    --------
+    >>> relative_error(torch.tensor([3.0, 5.0]), torch.tensor([3.0, 4.0]))
+    0.20000000298023224
+    """
+    scale = expected.norm().clamp_min(torch.finfo(expected.dtype).tiny)
+    return float((found - expected).norm() / scale)
 
 # %% ../../nbs/interpretability/40_hidden_attention.ipynb #0f202e2f
 def check_span(span: tuple[int, int] | None, length: int) -> tuple[int, int]:
@@ -132,3 +256,54 @@ def token_slice(offsets: np.ndarray, span: tuple[int, int]) -> slice:
     """
     covering = np.flatnonzero((offsets[:, 0] < span[1]) & (offsets[:, 1] > span[0]))
     return slice(int(covering[0]), int(covering[-1]) + 1)
+
+# %% ../../nbs/interpretability/40_hidden_attention.ipynb #465bf6a6
+class BaseWindow(NamedTuple):
+    """A window of bases, and the tokens that cover it.
+
+    Attributes
+    ----------
+    sequence : str
+    spans : list of (start, stop)
+        Of rows and columns, in bases.
+    tokens : list of slice
+        Of rows and columns.
+    ids : (length,) int array
+        Of all tokens.
+    offsets : (length, 2) int array
+        Start and stop of each token in bases.
+    masked : (length,) bool array
+        True at tokens that stand for no known base.
+    """
+
+    sequence: str
+    spans: list[tuple[int, int]]
+    tokens: list[slice]
+    ids: np.ndarray
+    offsets: np.ndarray
+    masked: np.ndarray
+
+
+def base_window(
+    tokenizer: DNATokenizer,
+    sequence: str,
+    rows: tuple[int, int] | None = None,
+    columns: tuple[int, int] | None = None,
+) -> BaseWindow:
+    """The window of a sequence between some rows and columns; the whole sequence by default.
+
+    Examples
+    --------
+    >>> base_window(DNATokenizer(), "CAGGT", rows=(3, 5)).tokens
+    [slice(3, 5, None), slice(0, 5, None)]
+    """
+    spans = [check_span(span, len(sequence)) for span in (rows, columns)]
+    ids, offsets = tokenizer.encode(sequence), tokenizer.offsets(sequence)
+    tokens = [token_slice(offsets, span) for span in spans]
+    return BaseWindow(sequence, spans, tokens, ids, offsets, np.isin(ids, tokenizer.masked_ids))
+
+
+def in_bases(cells: torch.Tensor, window: BaseWindow) -> np.ndarray:
+    """Cells between the tokens of a window as cells between its bases; masked bases are NaN."""
+    values = cells.detach().double().cpu().numpy()
+    return to_bases(values, window.tokens, window.offsets, window.masked, window.spans, len(window.sequence))

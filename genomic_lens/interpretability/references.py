@@ -9,22 +9,28 @@ from typing import Literal
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from ..data.tokenizers import DNATokenizer
 from ..errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['Baseline', 'BASELINES', 'last_steps', 'dinucleotide_shuffle', 'reference_embeddings', 'shuffle_letters']
+__all__ = ['Baseline', 'BASELINES', 'AS_SEQUENCES', 'MANY', 'SHUFFLES', 'last_steps', 'dinucleotide_shuffle', 'check_baseline',
+           'reference_ids', 'blurred', 'reference_embeddings']
 
 # %% ../../nbs/interpretability/10_references.ipynb #ecc12561
-Baseline = Literal["shuffled", "mean", "n", "zero"]
+Baseline = Literal["shuffled", "random", "mean", "n", "zero", "blur"]
 
 BASELINES = {
     "shuffled": "dinucleotide shuffles",
+    "random": "the same bases in random order",
     "mean": "mean of the four bases",
     "n": "the token N",
     "zero": "zero embedding",
+    "blur": "the sequence blurred",
 }
+AS_SEQUENCES = ("shuffled", "random", "n")  # those that can be written in tokens
+MANY = ("shuffled", "random")  # those that are drawn, as many as wanted
 
 # %% ../../nbs/interpretability/10_references.ipynb #1eb2e6ab
 def last_steps(steps: list[list[int]], end: int, generator: np.random.Generator) -> dict[int, int]:
@@ -81,8 +87,102 @@ def dinucleotide_shuffle(ids: np.ndarray, generator: np.random.Generator) -> np.
     return np.array(walk)
 
 # %% ../../nbs/interpretability/10_references.ipynb #32e0a0bf
+SHUFFLES = {"shuffled": dinucleotide_shuffle, "random": lambda ids, generator: generator.permutation(ids)}
+
+
+def check_baseline(baseline: str) -> None:
+    """Refuse a baseline that there is not.
+
+    Raises
+    ------
+    ConfigurationError
+        With those that there are.
+
+    Examples
+    --------
+    >>> check_baseline("blur")
+    """
+    if baseline not in BASELINES:
+        raise ConfigurationError(f"Baseline {baseline!r} came; expected one of {', '.join(BASELINES)}.")
+
+
+def reference_ids(
+    ids: np.ndarray, tokenizer: DNATokenizer, baseline: Baseline, count: int, seed: int
+) -> np.ndarray | None:
+    """References of one sequence, in tokens.
+
+    Parameters
+    ----------
+    ids : (length,) int array
+        The sequence.
+    tokenizer : DNATokenizer
+        Says which ids are masked.
+    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"}
+    count, seed : int
+        Number of shuffled or random references and their seed.
+
+    Returns
+    -------
+    (references, length) int array or None
+        None where the baseline can be written in embeddings alone.
+
+    Raises
+    ------
+    ConfigurationError
+        For an unknown baseline.
+
+    Examples
+    --------
+    >>> reference_ids(np.array([7, 11, 8]), DNATokenizer(), "n", count=1, seed=0)
+    array([[11, 11, 11]])
+    """
+    check_baseline(baseline)
+    if baseline not in AS_SEQUENCES:
+        return None
+    letters = ~np.isin(ids, tokenizer.masked_ids)
+    if baseline == "n":
+        return np.where(letters, tokenizer.tokens.index("N"), ids)[None]
+    rows = np.repeat(ids[None], count, axis=0)
+    for rank in range(count if letters.any() else 0):
+        rows[rank, letters] = SHUFFLES[baseline](ids[letters], np.random.default_rng([seed, rank]))
+    return rows
+
+# %% ../../nbs/interpretability/10_references.ipynb #4d481679
+def blurred(own: torch.Tensor, letters: np.ndarray, width: float) -> torch.Tensor:
+    """Each letter's embedding averaged with those of the letters around.
+
+    Parameters
+    ----------
+    own : (length, width) tensor
+    letters : (length,) bool array
+        True where a letter stands.
+    width : float
+        Standard deviation of the Gaussian in tokens, which are bases.
+
+    Returns
+    -------
+    (length, width) tensor
+
+    Examples
+    --------
+    >>> blurred(torch.tensor([[0.0], [9.0], [0.0]]), np.array([True, True, False]), width=50.0).round().flatten()
+    tensor([4., 5., 0.])
+    """
+    weights = letters.astype(float)
+    seen = np.where(letters[:, None], own.double().cpu().numpy(), 0)
+    total = gaussian_filter1d(weights, width, mode="constant")[:, None]
+    means = gaussian_filter1d(seen, width, axis=0, mode="constant") / np.maximum(total, np.finfo(float).tiny)
+    return torch.where(torch.from_numpy(letters)[:, None].to(own.device), torch.from_numpy(means).to(own), own)
+
+# %% ../../nbs/interpretability/10_references.ipynb #6efb507c
 def reference_embeddings(
-    table: torch.Tensor, ids: np.ndarray, tokenizer: DNATokenizer, baseline: Baseline, count: int, seed: int
+    table: torch.Tensor,
+    ids: np.ndarray,
+    tokenizer: DNATokenizer,
+    baseline: Baseline,
+    count: int,
+    seed: int,
+    blur: float = 10.0,
 ) -> torch.Tensor:
     """References of one sequence, in embedding space.
 
@@ -94,9 +194,11 @@ def reference_embeddings(
         The sequence.
     tokenizer : DNATokenizer
         Says which ids are letters and which are masked.
-    baseline : {"shuffled", "mean", "n", "zero"}
+    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"}
     count, seed : int
-        Number of shuffles and their seed; the other baselines have one reference.
+        Number of shuffled or random references and their seed; the other baselines have one reference.
+    blur : float
+        Standard deviation of the Gaussian in bases, above 0, of the baseline of that name.
 
     Returns
     -------
@@ -107,24 +209,12 @@ def reference_embeddings(
     ConfigurationError
         For an unknown baseline.
     """
-    if baseline not in BASELINES:
-        raise ConfigurationError(f"Baseline {baseline!r} came; expected one of {', '.join(BASELINES)}.")
-    own = table[torch.from_numpy(ids)]
-    letters = torch.from_numpy(~np.isin(ids, tokenizer.masked_ids))
-    if baseline == "shuffled":
-        rows = np.repeat(ids[None], count, axis=0)
-        for rank in range(count):
-            generator = np.random.default_rng([seed, rank])
-            rows[rank, letters.numpy()] = shuffle_letters(ids[letters.numpy()], generator)
+    rows = reference_ids(ids, tokenizer, baseline, count, seed)
+    if rows is not None:
         return table[torch.from_numpy(rows)]
-    rows = {
-        "mean": table[torch.from_numpy(tokenizer.letter_ids)].mean(0),
-        "n": table[tokenizer.tokens.index("N")],
-        "zero": torch.zeros_like(table[0]),
-    }
-    return torch.where(letters[:, None].to(own.device), rows[baseline], own)[None]
-
-# %% ../../nbs/interpretability/10_references.ipynb #4d481679
-def shuffle_letters(ids: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """`dinucleotide_shuffle` for any ids; an empty sequence stays empty."""
-    return dinucleotide_shuffle(ids, generator) if len(ids) else ids
+    own, letters = table[torch.from_numpy(ids)], ~np.isin(ids, tokenizer.masked_ids)
+    if baseline == "blur":
+        return blurred(own, letters, blur)[None]
+    mean = table[torch.from_numpy(tokenizer.letter_ids)].mean(0)
+    row = mean if baseline == "mean" else torch.zeros_like(mean)
+    return torch.where(torch.from_numpy(letters)[:, None].to(own.device), row, own)[None]

@@ -19,7 +19,7 @@ from ..model.modal_filters import ModalFilter
 from ..model.patches import MarkovTable
 
 # %% auto #0
-__all__ = ['RULES', 'UNARY', 'LINEAR', 'CONTAINERS', 'CONSTANT', 'ProductRule', 'pair_mean', 'both', 'ContractionRule',
+__all__ = ['RULES', 'UNARY', 'LINEAR', 'CONTAINERS', 'CONSTANT', 'ProductRule', 'pair_mean', 'times', 'ContractionRule', 'both',
            'RescaleRule', 'pair_difference', 'InverseRootRule', 'ReciprocalRule', 'ExponentialRule', 'rule_of',
            'exact_rules']
 
@@ -41,20 +41,26 @@ class ProductRule(torch.autograd.Function):
     def backward(ctx, grad):
         left, right = ctx.saved_tensors
         return (
-            (grad * pair_mean(right)).sum_to_size(left.shape),
-            (grad * pair_mean(left)).sum_to_size(right.shape),
+            times(grad, pair_mean(right)).sum_to_size(left.shape),
+            times(grad, pair_mean(left)).sum_to_size(right.shape),
         )
 
 # %% ../../nbs/interpretability/20_rules.ipynb #ddb851a6
 def pair_mean(values: torch.Tensor) -> torch.Tensor:
-    """Mean of each sequence and its reference, at both of their places in the batch."""
+    """Mean of each sequence and its reference."""
     actual, reference = values.chunk(2)
-    return both((actual + reference) / 2)
+    return torch.add(actual, reference).mul_(0.5)
 
 
-def both(values: torch.Tensor) -> torch.Tensor:
-    """What a sequence and its reference share, at both of their places in the batch."""
-    return values.repeat(2, *[1] * (values.ndim - 1))
+def times(grad: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
+    """A gradient at sequences and references, times what each sequence shares with its reference.
+
+    Examples
+    --------
+    >>> times(torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([10.0, 100.0]))
+    tensor([ 10., 200.,  30., 400.])
+    """
+    return (grad.unflatten(0, (2, -1)) * shared).flatten(0, 1)
 
 # %% ../../nbs/interpretability/20_rules.ipynb #81c7a7c5
 class ContractionRule(torch.autograd.Function):
@@ -74,9 +80,14 @@ class ContractionRule(torch.autograd.Function):
         left, right = ctx.saved_tensors
         with torch.enable_grad():
             lefts, rights = left.detach().requires_grad_(), right.detach().requires_grad_()
-            (to_left,) = torch.autograd.grad(torch.einsum(ctx.equation, lefts, pair_mean(right)), lefts, grad)
-            (to_right,) = torch.autograd.grad(torch.einsum(ctx.equation, pair_mean(left), rights), rights, grad)
+            (to_left,) = torch.autograd.grad(torch.einsum(ctx.equation, lefts, both(pair_mean(right))), lefts, grad)
+            (to_right,) = torch.autograd.grad(torch.einsum(ctx.equation, both(pair_mean(left)), rights), rights, grad)
         return to_left, to_right, None
+
+
+def both(values: torch.Tensor) -> torch.Tensor:
+    """What a sequence and its reference share, at both of their places in the batch."""
+    return values.repeat(2, *[1] * (values.ndim - 1))
 
 # %% ../../nbs/interpretability/20_rules.ipynb #61c27e54
 class RescaleRule(torch.autograd.Function):
@@ -98,17 +109,19 @@ class RescaleRule(torch.autograd.Function):
     def backward(ctx, grad):
         value, result = ctx.saved_tensors
         change, rise = pair_difference(value), pair_difference(result)
-        with torch.enable_grad():
-            middle = pair_mean(value).requires_grad_()
-            (slope,) = torch.autograd.grad(ctx.function(middle).sum(), middle)
         near = change.abs() < torch.finfo(value.dtype).eps ** (1 / 3)
-        return grad * torch.where(near, slope, rise / change.masked_fill(near, 1)), None
+        slope = rise.div_(change.masked_fill_(near, 1))
+        if near.any():
+            with torch.enable_grad():
+                middle = pair_mean(value)[near].requires_grad_()
+                slope[near] = torch.autograd.grad(ctx.function(middle).sum(), middle)[0]
+        return times(grad, slope), None
 
 # %% ../../nbs/interpretability/20_rules.ipynb #83376b44
 def pair_difference(values: torch.Tensor) -> torch.Tensor:
-    """Each sequence less its reference, at both of their places in the batch."""
+    """Each sequence less its reference."""
     actual, reference = values.chunk(2)
-    return both(actual - reference)
+    return actual - reference
 
 # %% ../../nbs/interpretability/20_rules.ipynb #d51ad20d
 class InverseRootRule(torch.autograd.Function):
@@ -128,7 +141,7 @@ class InverseRootRule(torch.autograd.Function):
         (value,) = ctx.saved_tensors
         root, reference = value.clamp_min(torch.finfo(value.dtype).tiny).sqrt().chunk(2)
         slope = -1 / ((root + ctx.beside) * (reference + ctx.beside) * (root + reference))
-        return grad * both(slope), None
+        return times(grad, slope), None
 
 # %% ../../nbs/interpretability/20_rules.ipynb #f1386689
 class ReciprocalRule(torch.autograd.Function):
@@ -142,7 +155,7 @@ class ReciprocalRule(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         actual, reference = ctx.saved_tensors[0].chunk(2)
-        return grad * both(-1 / (actual * reference))
+        return times(grad, -1 / (actual * reference))
 
 # %% ../../nbs/interpretability/20_rules.ipynb #15627286
 class ExponentialRule(torch.autograd.Function):
@@ -162,7 +175,7 @@ class ExponentialRule(torch.autograd.Function):
         distance = (actual - reference).abs().nan_to_num(0)
         fall = -torch.expm1(-distance) / distance.masked_fill(distance == 0, 1)
         slope = torch.maximum(actual, reference).exp() * fall.masked_fill(distance == 0, 1)
-        return grad * both(slope)
+        return times(grad, slope)
 
 # %% ../../nbs/interpretability/20_rules.ipynb #9c6362dc
 RULES = {

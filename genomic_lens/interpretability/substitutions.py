@@ -9,7 +9,10 @@ import numpy as np
 from torch import nn
 
 from ..data.tokenizers import DNATokenizer
-from .predictions import predict
+from ..errors import ModelError
+from .edits import Edit, edited_logits
+from .predictions import class_names
+from ..model.pretrained import fingerprint
 from ..records import Substitutions
 
 # %% auto #0
@@ -45,6 +48,7 @@ def substitutions(
 
     See Also
     --------
+    genomic_lens.interpretability.mutagenesis.mutagenesis : changes of one output, insertions and deletions too.
     genomic_lens.interpretability.attributions.attribute : contributions that add up.
 
     Examples
@@ -52,12 +56,12 @@ def substitutions(
     >>> substitutions(model, tokenizer, "CAGGTAAGT").probabilities.shape  # doctest: +SKIP
     (9, 4, 3)
     """
-    mutants = [
-        sequence[:base] + letter + sequence[base + 1 :] for base in range(len(sequence)) for letter in letters
-    ]
-    different = sorted({*mutants, sequence})
-    told = {item.sequence: item for item in predict(model, tokenizer, different, batch_size=batch_size)}
-    itself = told[sequence]
-    chances = np.stack([told[mutant].probabilities for mutant in mutants])
-    shape = (len(sequence), len(letters), len(itself.labels))
-    return Substitutions(sequence, tuple(letters), itself.labels, chances.reshape(shape), itself.model)
+    labels = class_names(model)
+    if len(labels) < 2:
+        raise ModelError("The model gives one value a sequence; expected a classifier with two or more classes.")
+    edits = [Edit(base, base + 1, letter) for base in range(len(sequence)) for letter in letters]
+    chances = np.empty((len(edits), len(labels)))
+    for ranks, logits in edited_logits(model, tokenizer, sequence, edits, batch_size):
+        chances[ranks] = logits.double().softmax(-1).cpu().numpy()
+    shape = (len(sequence), len(letters), len(labels))
+    return Substitutions(sequence, tuple(letters), labels, chances.reshape(shape), fingerprint(model))

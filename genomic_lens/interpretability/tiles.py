@@ -7,27 +7,35 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..data.tokenizers import DNATokenizer
-from ..errors import DataError
+from ..errors import DataError, ModelError
 from .hidden_attention import hidden_attention
+from .pyramid import AttentionPyramid, MapWindow, pooled_record
+from .separable_maps import separates
 from ..model.operators import MixingOperator, Path
 from ..model.pretrained import fingerprint
 from ..model.tracing import mixers, trace
-from ..records import HiddenAttention
+from ..records import HiddenAttention, PooledAttention
 
 # %% auto #0
-__all__ = ['TILE', 'EXACT', 'ROWS', 'MapPlace', 'HiddenAttentionTiles', 'token_of_base']
+__all__ = ['TILE', 'EXACT', 'ROWS', 'STRATA', 'NEAR', 'STEP', 'KEPT', 'MapPlace', 'HiddenAttentionTiles', 'kept', 'row_energy',
+           'stratified', 'token_of_base']
 
 # %% ../../nbs/interpretability/45_tiles.ipynb #c2dfa946
 TILE = 128  # cells a side
 EXACT = 256  # bases up to which a share is computed from all pairs
-ROWS = 16  # bases whose rows, whole, stand for those of longer sequences
+ROWS = 16  # bases whose rows stand for those of longer sequences
+STRATA = 2048  # parts of a row, each of which one base stands for where rows are longer
+NEAR = 16  # bases on either side of a row's own that are all looked at
+STEP = 2**13  # columns whose norms are computed at a time where rows are long
+KEPT = 2**21  # bases in the operators that are kept, one at least, and in the pyramids
 
 
 class MapPlace(NamedTuple):
@@ -39,7 +47,7 @@ class MapPlace(NamedTuple):
 
 # %% ../../nbs/interpretability/45_tiles.ipynb #145e138d
 class HiddenAttentionTiles:
-    """The hidden attention of one sequence, asked for in tiles.
+    """The hidden attention of one sequence, asked for in tiles, or in windows of any place and size.
 
     Parameters
     ----------
@@ -48,7 +56,8 @@ class HiddenAttentionTiles:
     sequence : str
         At least one base. The model is run once.
     seed : int
-        Of the pairs that stand for the cells of coarse levels.
+        Of the pairs that stand for cells of coarse levels where they are not pooled, and of the cells on which errors
+        are measured.
 
     Attributes
     ----------
@@ -83,15 +92,33 @@ class HiddenAttentionTiles:
             raise DataError("The sequence is empty; pass at least one base.")
         self._tokens = token_of_base(tokenizer.offsets(sequence), self.length)
         self._masked = np.isin(ids, tokenizer.masked_ids)[self._tokens] | (self._tokens < 0)
+        self._side_by_side = bool((np.diff(self._tokens) == 1).all() and self._tokens[0] >= 0)
         self._trace = trace(model, torch.from_numpy(ids)[None].to(model.device)) if self.layers else None
         self._operators: dict[int, MixingOperator] = {}
+        self._pyramids: dict[tuple[int, str, str], AttentionPyramid] = {}
         self._energies: dict[tuple[int, str], float] = {}
 
     def operator(self, layer: int) -> MixingOperator:
         """The mixing operator of a layer, made once."""
-        if layer not in self._operators:
-            self._operators[layer] = self._trace.operator(layer)
-        return self._operators[layer]
+        return kept(self._operators, layer, lambda: self._trace.operator(layer), KEPT // self.length)
+
+    def pyramid(self, layer: int, path: Path = "value", kind: str = "diagonal") -> AttentionPyramid:
+        """The pyramid of a layer and path, made once.
+
+        Raises
+        ------
+        ModelError
+            If the map of the layer does not separate, or tokens are not bases; its tiles can be had nevertheless.
+        """
+        if not self._side_by_side:
+            raise ModelError("Tokens and bases do not go on side by side here, so the map has no pyramid.")
+        known, first = torch.from_numpy(~self._masked).to(self.model.device), int(self._tokens[0])
+        make = lambda: AttentionPyramid(self.operator(layer), kind, path, known, first)  # noqa: E731
+        return kept(self._pyramids, (layer, path, kind), make, KEPT // self.length)
+
+    def pooled(self, layer: int) -> bool:
+        """Whether coarse cells stand for all of their pairs, not for one of them."""
+        return self._side_by_side and separates(self.operator(layer))
 
     @property
     def sequence_key(self) -> str:
@@ -103,8 +130,11 @@ class HiddenAttentionTiles:
         return self.operator(layer).causal
 
     def tile(self, place: MapPlace, layer: int, path: Path = "value") -> np.ndarray:
-        """Norms of a tile, at most 128 × 128; NaN where a base is masked."""
+        """Norms of a tile, at most 128 × 128; NaN where all bases of a cell are masked."""
         level, row, column = place
+        if level and self.pooled(layer):
+            sides = (self.side(level, rank) for rank in (row, column))
+            return self.pyramid(layer, path).cells(*sides).double().cpu().numpy()
         rows, columns = (self.sampled(level, rank) for rank in (row, column))
         if self.causal(layer) and rows[-1] < columns[0]:
             return np.zeros((len(rows), len(columns)))
@@ -112,9 +142,11 @@ class HiddenAttentionTiles:
 
     def norms(self, rows: np.ndarray, columns: np.ndarray, layer: int, path: Path = "value") -> np.ndarray:
         """Norms at chosen bases; NaN where one is masked."""
-        tokens = [torch.from_numpy(np.maximum(self._tokens[bases], 0)) for bases in (rows, columns)]
-        cells = self.operator(layer).cells(*(part.to(self.model.device) for part in tokens), path)
-        cells = cells.double().cpu().numpy()
+        down, across = (torch.from_numpy(np.maximum(self._tokens[bases], 0)) for bases in (rows, columns))
+        operator, step = self.operator(layer), STEP if self.pooled(layer) else self.length
+        parts = [operator.cells(down.to(self.model.device), part.to(self.model.device), path)
+                 for part in across.split(step)]  # fmt: skip
+        cells = torch.cat(parts, dim=1).double().cpu().numpy()
         cells[self._masked[rows]] = np.nan
         cells[:, self._masked[columns]] = np.nan
         return cells
@@ -125,36 +157,130 @@ class HiddenAttentionTiles:
             return np.zeros(self.operator(layer).width)
         return self.operator(layer).channel_use(int(self._tokens[base])).cpu().numpy()
 
-    def sampled(self, level: int, rank: int) -> np.ndarray:
-        """The bases that stand for the cells of a tile along one side: all of them on level 0."""
+    def side(self, level: int, rank: int) -> range:
+        """The first base of each cell of a tile, along one side."""
         size = 2**level
-        starts = np.arange(rank * TILE * size, min((rank + 1) * TILE * size, self.length), size)
+        starts = range(rank * TILE * size, min((rank + 1) * TILE * size, self.length), size)
         if not len(starts) or rank < 0:
             raise DataError(f"There is no tile {rank} on level {level}; the sequence has {self.length:,} bases.")
-        widths = np.minimum(size, self.length - starts)
+        return starts
+
+    def sampled(self, level: int, rank: int) -> np.ndarray:
+        """The bases that stand for the cells of a tile that are not pooled, along one side: all of them on level 0."""
+        starts = np.array(self.side(level, rank))
+        widths = np.minimum(2**level, self.length - starts)
         chance = np.random.default_rng([self.seed, level, rank]).random(len(starts))
         return starts + (chance * widths).astype(int)
 
     def share(self, layer: int, path: Path = "value") -> float:
-        """Norm of a path over that of the full Jacobian: of all pairs up to 256 bases, else of 16 random rows."""
+        """Norm of a path over that of the full Jacobian: of all pairs up to 256 bases, else of 16 random rows.
+
+        Of rows longer than 2,048 bases, near bases are taken and one of each stretch of the others.
+        """
         if self.length <= EXACT:
             return hidden_attention(self.model, self.tokenizer, self.sequence, [layer], [path])[0].share
-        part, whole = (self._energy(layer, which) for which in (path, "full"))
+        for way in {path, "full"} - {known for at, known in self._energies if at == layer}:
+            self._energies[layer, way] = row_energy(self, layer, way)
+        part, whole = self._energies[layer, path], self._energies[layer, "full"]
         return float(np.sqrt(part / whole)) if whole else 0.0
-
-    def _energy(self, layer: int, path: Path) -> float:
-        """Sum of the squared norms in some rows, the same for every path."""
-        if (layer, path) not in self._energies:
-            rows = np.random.default_rng(self.seed).choice(self.length, ROWS, replace=False)
-            norms = self.norms(rows, np.arange(self.length), layer, path)
-            self._energies[layer, path] = float(np.nansum(norms**2))
-        return self._energies[layer, path]
 
     def overview(self, layer: int, path: Path = "value") -> HiddenAttention:
         """The coarsest tile as a record, or all cells where they fit into it."""
         everything, weights = (0, self.length), self.tile(MapPlace(self.levels - 1, 0, 0), layer, path)
-        share, identity = self.share(layer, path), fingerprint(self.model)
-        return HiddenAttention(self.sequence, weights, everything, everything, layer, path, share, model=identity)
+        made = {"share": self.share(layer, path), "model": fingerprint(self.model)}
+        if self.levels > 1 and self.pooled(layer):
+            side = self.side(self.levels - 1, 0)
+            errors = self.pyramid(layer, path).errors(MapWindow(torch.from_numpy(weights), side, side, 4), self.seed)
+            made |= {"kind": "diagonal", "error": math.hypot(*errors)}
+        return HiddenAttention(self.sequence, weights, everything, everything, layer, path, **made)
+
+    def window(
+        self,
+        layer: int,
+        rows: tuple[int, int] | None = None,
+        columns: tuple[int, int] | None = None,
+        bins: int = 256,
+        kind: str = "diagonal",
+        path: Path = "value",
+        q: int | None = None,
+    ) -> PooledAttention:
+        """Part of the map of a Hyena layer of order 2 as a record, of any place and size, with its error.
+
+        Parameters
+        ----------
+        layer : int
+        rows, columns : (start, stop) or None
+            Spans of bases, half-open; the whole sequence by default.
+        bins : int
+            Most cells a side.
+        kind : {"diagonal", "magnitude"}
+            As in `AttentionPyramid`.
+        path : {"value", "gates", "full"}
+        q : int or None
+            Bins along a cell's side, as in `AttentionPyramid.window`.
+
+        Raises
+        ------
+        ModelError
+            If the map of the layer does not separate; its tiles can be had nevertheless.
+        """
+        pyramid = self.pyramid(layer, path, kind)
+        made = pooled_record(pyramid, pyramid.window(rows, columns, bins, q), self.seed)
+        about = {"layer": layer, "share": self.share(layer, path), "model": fingerprint(self.model)}
+        return PooledAttention(self.sequence_key, self.length, **made, **about)
+
+# %% ../../nbs/interpretability/45_tiles.ipynb #b4ae38d0
+def kept(store: dict, key: Any, make: Callable[[], Any], most: int) -> Any:
+    """What a store has under a key, made if it is not there.
+
+    Where there would be more than `most`, and more than one, what was asked for least recently is let go before.
+
+    Examples
+    --------
+    >>> store = {"two": 2}
+    >>> kept(store, "three", lambda: 3, most=1), store
+    (3, {'three': 3})
+    """
+    if key in store:
+        store[key] = store.pop(key)
+        return store[key]
+    while store and len(store) >= most:
+        del store[next(iter(store))]
+    store[key] = make()
+    return store[key]
+
+
+def row_energy(tiles: HiddenAttentionTiles, layer: int, path: Path) -> float:
+    """Sum of the squared norms in some rows, the same for every path."""
+    rows = np.random.default_rng(tiles.seed).choice(tiles.length, ROWS, replace=False)
+    if tiles.length <= STRATA:
+        return float(np.nansum(tiles.norms(rows, np.arange(tiles.length), layer, path) ** 2))
+    parts = [(row, *stratified(tiles.length, row, tiles.seed)) for row in rows.tolist()]
+    return float(sum(np.nansum(tiles.norms(np.array([row]), columns, layer, path)[0] ** 2 * counts)
+                     for row, columns, counts in parts))  # fmt: skip
+
+
+def stratified(length: int, row: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns that stand for a row: all near it, and one drawn from each stretch of the others.
+
+    Returns
+    -------
+    columns : int array
+    counts : int array
+        For how many columns each stands.
+
+    Examples
+    --------
+    >>> columns, counts = stratified(10_000, row=500, seed=0)
+    >>> len(columns), counts.sum()
+    (2081, np.int64(10000))
+    """
+    near = np.arange(max(0, row - NEAR), min(length, row + NEAR + 1))
+    others = np.delete(np.arange(length), near)
+    edges = np.linspace(0, len(others), STRATA + 1).astype(int)
+    chance = np.random.default_rng([seed, row]).random(STRATA)
+    drawn = others[edges[:-1] + (chance * np.diff(edges)).astype(int)]
+    return np.concatenate([near, drawn]), np.concatenate([np.ones(len(near), int), np.diff(edges)])
 
 # %% ../../nbs/interpretability/45_tiles.ipynb #22080f11
 def token_of_base(offsets: np.ndarray, length: int) -> np.ndarray:

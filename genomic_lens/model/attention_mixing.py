@@ -190,9 +190,9 @@ class AttentionMixing(MixingOperator):
     """
 
     def __init__(self, factors: AttentionFactors, projections: AttentionProjections):
-        self._factors, self.projections, self._weights = factors, projections, AttentionWeights(factors)
+        self._factors, self.projections, self.weights = factors, projections, AttentionWeights(factors)
         self.heads, self.length, self.head_width = factors.queries.shape
-        self.width, self.causal = self.heads * self.head_width, factors.causal
+        self.width, self.causal = len(projections.out_bias), factors.causal
 
     def factors(self) -> AttentionFactors:
         """Queries, keys, values and turns."""
@@ -203,10 +203,11 @@ class AttentionMixing(MixingOperator):
         return scores_between(self._factors, self._everywhere, self._everywhere).softmax(-1)
 
     def matvec(self, inputs: torch.Tensor) -> torch.Tensor:
-        values = torch.einsum("hwd,ld->hlw", self.projections.weights[2], inputs)
-        queries, keys = self._factors.queries[None], self._factors.keys[None]
-        mixed = scaled_dot_product_attention(queries, keys, values[None], is_causal=self.causal)[0]
-        return torch.einsum("ohw,hlw->lo", self.projections.out_weight, mixed)
+        values = torch.einsum("hwd,...ld->...hlw", self.projections.weights[2], inputs)
+        values = values.view(-1, *values.shape[-3:])
+        queries, keys = (part.expand(len(values), -1, -1, -1) for part in self._factors[:2])
+        mixed = scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)
+        return torch.einsum("ohw,bhlw->blo", self.projections.out_weight, mixed).view(*inputs.shape[:-1], self.width)
 
     def rmatvec(self, outputs: torch.Tensor) -> torch.Tensor:
         with torch.enable_grad():  # the derivative of a linear function is the function
@@ -221,7 +222,7 @@ class AttentionMixing(MixingOperator):
     def blocks(self, rows: slice, columns: slice, path: Path = "value") -> torch.Tensor:
         rows, columns = self._positions(rows, columns)
         pairs = rows.repeat_interleave(len(columns)), columns.repeat(len(rows))
-        blocks = pair_blocks(self._weights, self.projections, *pairs, check_path(path))
+        blocks = pair_blocks(self.weights, self.projections, *pairs, check_path(path))
         return blocks.unflatten(0, (len(rows), len(columns)))
 
     def norms(self, rows: slice, columns: slice, path: Path = "value") -> torch.Tensor:
@@ -241,7 +242,7 @@ class AttentionMixing(MixingOperator):
         own = (rows[:, None] == columns).nonzero() if path != "value" else rows.new_empty(0, 2)
         for part in strips(len(own), self.width**2):
             at = rows[own[part, 0]]
-            blocks = pair_blocks(self._weights, self.projections, at, at, path)
+            blocks = pair_blocks(self.weights, self.projections, at, at, path)
             norms[tuple(own[part].T)] = blocks.flatten(1).to(dtype).norm(dim=1)
         return norms
 
@@ -251,7 +252,7 @@ class AttentionMixing(MixingOperator):
         What two channels carry together or against each other counts for neither.
         """
         row = self._everywhere[self._single(position)]
-        weights = self._weights.between(row, self._everywhere).double()
+        weights = self.weights.between(row, self._everywhere).double()
         values, out = self.projections.weights[2].double(), self.projections.out_weight.double()
         energy = (weights.square().sum((1, 2))[:, None] * values.square().sum(-1) * out.square().sum(0)).flatten()
         return energy / energy.sum().clamp_min(torch.finfo(energy.dtype).tiny)
@@ -269,9 +270,9 @@ class AttentionMixing(MixingOperator):
     def _squares(self, grams: HeadGrams, rows: torch.Tensor, columns: torch.Tensor, path: Path) -> torch.Tensor:
         """Squared norms, the query path left out: (rows, columns)."""
         if path == "value":
-            weights = self._weights.between(rows, columns).to(grams.out.dtype).flatten(1)
+            weights = self.weights.between(rows, columns).to(grams.out.dtype).flatten(1)
             return value_squares(grams, weights).view(len(rows), len(columns))
-        parts = key_parts(self._weights, rows, columns)
+        parts = key_parts(self.weights, rows, columns)
         weights, moved, turned = (part.to(grams.out.dtype).flatten(1, 2) for part in parts)
         return moving_squares(grams, weights, moved.mT, turned.mT, path).view(len(rows), len(columns))
 

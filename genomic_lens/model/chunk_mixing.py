@@ -5,6 +5,8 @@
 # %% ../../nbs/model/37_chunk_mixing.ipynb #910677e3
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
 
@@ -35,53 +37,54 @@ class UnmergedMixing(MixingOperator):
     """
 
     def __init__(self, inner: MixingOperator, index: torch.Tensor, first: bool = False):
-        self.inner, self.index = inner, index
+        self.inner, self.index, self.first = inner, index, first
         self.length, self.width = len(index), inner.width
         known, counts = index >= 0, torch.bincount(index[index >= 0], minlength=inner.length)
         begins = index != functional.pad(index[:-1], (1, 0), value=-1)
-        self.share = (known & begins).double() if first else known / counts[index.clamp_min(0)].double()
+        self.portion = (known & begins).double() if first else known / counts[index.clamp_min(0)].double()
         self.causal = inner.causal and (first or int(counts.max()) == 1)  # a mean draws on what comes after a base
 
     def merge(self, values: torch.Tensor) -> torch.Tensor:
-        """Sums of (length, width) over the tokens of each chunk."""
+        """Sums of (..., length, width) over the tokens of each chunk."""
         known = self.index >= 0
-        return values.new_zeros(self.inner.length, values.shape[1]).index_add(0, self.index[known], values[known])
+        sums = values.new_zeros(*values.shape[:-2], self.inner.length, values.shape[-1])
+        return sums.index_add(-2, self.index[known], values[..., known, :])
 
     def unmerge(self, values: torch.Tensor) -> torch.Tensor:
-        """What (chunks, ...) have, at each of their tokens; zero where there is no chunk."""
-        shape = (-1, *[1] * (values.ndim - 1))
-        return values[self.index.clamp_min(0)] * (self.index >= 0).view(shape)
+        """What (..., chunks, width) have, at each of their tokens; zero where there is no chunk."""
+        return values[..., self.index.clamp_min(0), :] * (self.index >= 0)[:, None]
 
     def matvec(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.unmerge(self.inner.matvec(self.merge(inputs * self.share[:, None].to(inputs.dtype))))
+        return self.unmerge(self.inner.matvec(self.merge(inputs * self.portion[:, None].to(inputs.dtype))))
 
     def rmatvec(self, outputs: torch.Tensor) -> torch.Tensor:
-        return self.unmerge(self.inner.rmatvec(self.merge(outputs))) * self.share[:, None].to(outputs.dtype)
+        return self.unmerge(self.inner.rmatvec(self.merge(outputs))) * self.portion[:, None].to(outputs.dtype)
 
     @property
     def offset(self) -> torch.Tensor:
         return self.unmerge(self.inner.offset)
 
     def blocks(self, rows: slice, columns: slice, path: Path = "value") -> torch.Tensor:
-        return self._window(rows, columns, lambda *spans: self.inner.blocks(*spans, path))
+        return self.spread(rows, columns, lambda *spans: self.inner.blocks(*spans, path))
 
     def norms(self, rows: slice, columns: slice, path: Path = "value") -> torch.Tensor:
-        return self._window(rows, columns, lambda *spans: self.inner.norms(*spans, path))
+        return self.spread(rows, columns, lambda *spans: self.inner.norms(*spans, path))
 
     def cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path = "value") -> torch.Tensor:
         row_chunks, column_chunks = self.index[rows], self.index[columns]
         cells = self.inner.cells(row_chunks.clamp_min(0), column_chunks.clamp_min(0), path)
-        return self._shared(cells, row_chunks, self.share[columns])
+        return self._shared(cells, row_chunks, self.portion[columns])
 
     def channel_use(self, position: int) -> torch.Tensor:
         """Through which channels the chunk of one output listens, (width,)."""
         return self.inner.channel_use(int(self.index[position]))
 
-    def _window(self, rows: slice, columns: slice, ask) -> torch.Tensor:
+    def spread(self, rows: slice, columns: slice, ask: Callable[[slice, slice], torch.Tensor]) -> torch.Tensor:
+        """What is asked of windows of chunks, at their tokens: (rows, columns, ...)."""
         parts = [self.index[rows], self.index[columns]]
         spans = [slice(max(0, int(part.min())), int(part.max()) + 1) for part in parts]
         inside = [part.clamp_min(span.start) - span.start for part, span in zip(parts, spans, strict=True)]
-        return self._shared(ask(*spans)[inside[0]][:, inside[1]], parts[0], self.share[columns])
+        return self._shared(ask(*spans)[inside[0]][:, inside[1]], parts[0], self.portion[columns])
 
     def _shared(self, cells: torch.Tensor, rows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         """Each column's share of what its chunk sends, and nothing in rows that have no chunk."""
@@ -124,18 +127,21 @@ class SmoothingMixing(MixingOperator):
         return [(sure, False), (functional.pad(sure[1:], (0, 1), value=1 - SURE).flip(0), True)]
 
     def matvec(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self._mean(inputs, lambda values, weights: smooth(values[None], weights[None])[0])
+        return self._mean(inputs, smooth)
 
     def rmatvec(self, outputs: torch.Tensor) -> torch.Tensor:
         def transposed(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-            kept_by_next = torch.log1p(-weights).roll(-1)  # that of the last meets an empty memory
-            return recurrence(values.flip(0)[None], kept_by_next.flip(0)[None])[0].flip(0) * weights[:, None]
+            kept_by_next = torch.log1p(-weights).roll(-1, 1)  # that of the last meets an empty memory
+            return recurrence(values.flip(1), kept_by_next.flip(1)).flip(1) * weights[..., None]
 
         return self._mean(outputs, transposed)
 
     def _mean(self, values: torch.Tensor, run) -> torch.Tensor:
-        parts = [run(values.flip(0), weights).flip(0) if far else run(values, weights) for weights, far in self.ends]
-        return sum(parts) / len(parts)
+        batch, total = values.reshape(-1, *values.shape[-2:]), 0
+        for weights, far in self.ends:
+            each = weights.expand(len(batch), -1)
+            total = total + (run(batch.flip(1), each).flip(1) if far else run(batch, each))
+        return (total / len(self.ends)).view(values.shape)
 
     @property
     def offset(self) -> torch.Tensor:

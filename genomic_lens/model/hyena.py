@@ -5,14 +5,14 @@
 # %% ../../nbs/model/20_hyena.ipynb #558c167b
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 
 import torch
 from torch import nn
 
 from ..errors import ConfigurationError, ModelError
-from .fast_mixing import Spectra, as_it_is, mix, mixed_alone
+from .fast_mixing import Spectra, as_it_is, channel_groups, mix, mixed_alone, stretch_size
 from .filters import ImplicitFilter
 from .gates import Product
 from .hyena_memory import HyenaMemory, empty_hyena_memory, mix_onwards
@@ -23,7 +23,8 @@ from genomic_lens.model.operators import (
 )  # fmt: skip
 
 # %% auto #0
-__all__ = ['HyenaOperator', 'factors', 'every_lag', 'projections']
+__all__ = ['HELD', 'HyenaOperator', 'factors', 'every_lag', 'projections', 'HeldFactors', 'stretches', 'held_factors',
+           'held_signals']
 
 # %% ../../nbs/model/20_hyena.ipynb #a9545a35
 class HyenaOperator(nn.Module):
@@ -183,8 +184,10 @@ class HyenaOperator(nn.Module):
 @torch.no_grad()
 def factors(operator: HyenaOperator, hidden: torch.Tensor) -> HyenaFactors:
     """Gates, filtered signals and filters at one input (length, d_model) without padding."""
-    *gates, value = operator.streams(hidden[None], None)
     taps, first_lag = every_lag(*operator.taps(len(hidden)), len(hidden))
+    if hidden.numel() >= HELD:
+        return held_factors(operator, hidden, taps, first_lag)
+    *gates, value = operator.streams(hidden[None], None)
     signals = [value]
     for rank, filters in enumerate(taps):
         signals.append(long_convolution(signals[-1] * gates[operator.order - 1 - rank], filters, first_lag))
@@ -200,7 +203,8 @@ def every_lag(taps: torch.Tensor, first_lag: int, length: int) -> tuple[torch.Te
     (tensor([1.0000, 0.5000, 0.0000, 0.0000]), 0)
     """
     first = 1 - length if first_lag < 0 else 0
-    return nn.functional.pad(taps, (first_lag - first, length - taps.shape[-1] - first_lag)), first
+    missing = first_lag - first, length - taps.shape[-1] - first_lag
+    return nn.functional.pad(taps, missing) if any(missing) else taps, first
 
 
 def projections(operator: HyenaOperator) -> HyenaProjections:
@@ -216,3 +220,57 @@ def projections(operator: HyenaOperator) -> HyenaProjections:
         out_weight=out_weight,
         out_bias=out_bias,
     )
+
+# %% ../../nbs/model/20_hyena.ipynb #a3dc00ed
+HELD = 2**26  # numbers in a gate from which on it is held in half precision
+
+
+class HeldFactors(HyenaFactors):
+    """Factors of a long input: gates in half precision, and signals that are made, in half precision, when asked for.
+
+    Its second entry is the function that makes the signals.
+    """
+
+    @cached_property
+    def signals(self) -> torch.Tensor:
+        """What each gate multiplies, (order, width, length)."""
+        return self[1]()
+
+
+def stretches(operator: HyenaOperator, hidden: torch.Tensor, streams: slice) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Some streams of (length, d_model) hidden states, a stretch at a time, (streams, d_model, positions)."""
+    (behind, ahead), length, step = operator.short_reach, len(hidden), stretch_size(hidden.device)
+    part, parts = slice(streams.start * operator.d_model, streams.stop * operator.d_model), linear_map(operator.in_proj)
+    (weight, bias), taps = (values[part] for values in parts), operator.short_taps[part]
+    for start in range(0, length, step):
+        stop = min(start + step, length)
+        low, high = max(0, start - behind), min(length, stop + ahead)
+        projected = torch.addmm(bias[:, None], weight, hidden[low:high].T)
+        mixed = short_convolution(projected, taps, operator.short_first_lag)[:, start - low : stop - low]
+        mixed += operator.short_bias[part, None]
+        yield slice(start, stop), mixed.unflatten(0, (-1, operator.d_model))
+
+
+def held_factors(operator: HyenaOperator, hidden: torch.Tensor, taps: torch.Tensor, first_lag: int) -> HeldFactors:
+    """The same factors, held in half precision; filters, which may fade by orders of magnitude, stay as they are."""
+    gates = hidden.new_empty(operator.order, *hidden.T.shape, dtype=torch.float16)
+    for part, stretch in stretches(operator, hidden, slice(0, operator.order)):
+        gates[..., part] = stretch
+    return HeldFactors(gates, partial(held_signals, operator, hidden, gates, taps, first_lag), taps, first_lag)
+
+
+@torch.no_grad()
+def held_signals(
+    operator: HyenaOperator, hidden: torch.Tensor, gates: torch.Tensor, taps: torch.Tensor, first_lag: int
+) -> torch.Tensor:
+    """What each gate multiplies, in half precision."""
+    signals = torch.empty_like(gates)
+    for part, stretch in stretches(operator, hidden, slice(operator.order, operator.order + 1)):
+        signals[-1:, :, part] = stretch
+    for channels in channel_groups(*hidden.T.shape):
+        signal = signals[-1, channels].to(taps.dtype)
+        for rank, filters in enumerate(taps):
+            gate = operator.order - 1 - rank
+            signal = long_convolution(signal * gates[gate, channels], filters[channels], first_lag)
+            signals[gate - 1, channels] = signal
+    return signals

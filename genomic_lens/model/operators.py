@@ -39,11 +39,11 @@ class MixingOperator(ABC):
 
     @abstractmethod
     def matvec(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Value path applied to (length, width) inputs, without the constant."""
+        """Value path applied to (..., length, width) inputs, without the constant."""
 
     @abstractmethod
     def rmatvec(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Transposed value path applied to (length, width)."""
+        """Transposed value path applied to (..., length, width)."""
 
     @property
     @abstractmethod
@@ -232,7 +232,8 @@ def impulses(positions: range, width: int, like: torch.Tensor) -> torch.Tensor:
     >>> impulses(range(1, 2), width=1, like=torch.zeros(1, 1, 3))
     tensor([[[0., 1., 0.]]])
     """
-    hot = like.new_zeros(len(positions), like.shape[-1])
+    dtype = torch.promote_types(like.dtype, torch.float32)  # factors of long inputs come in half precision
+    hot = like.new_zeros(len(positions), like.shape[-1], dtype=dtype)
     hot[torch.arange(len(positions)), torch.tensor(positions)] = 1
     return hot[:, None, :].expand(-1, width, -1)
 
@@ -269,12 +270,12 @@ class HyenaMixing(MixingOperator):
         return self._factors
 
     def matvec(self, inputs: torch.Tensor) -> torch.Tensor:
-        value = self._short(self.order, self.projections.weights[self.order] @ inputs.T)
-        return walk_forward(self._factors, self.order, value).T @ self.projections.out_weight.T
+        value = self._short(self.order, self.projections.weights[self.order] @ inputs.mT)
+        return walk_forward(self._factors, self.order, value).mT @ self.projections.out_weight.T
 
     def rmatvec(self, outputs: torch.Tensor) -> torch.Tensor:
-        change = walk_backward(self._factors, self.order, (outputs @ self.projections.out_weight).T)
-        return self._short_transposed(self.order, change).T @ self.projections.weights[self.order]
+        change = walk_backward(self._factors, self.order, (outputs @ self.projections.out_weight).mT)
+        return self._short_transposed(self.order, change).mT @ self.projections.weights[self.order]
 
     @property
     def offset(self) -> torch.Tensor:
@@ -284,8 +285,9 @@ class HyenaMixing(MixingOperator):
         return mixed.T @ self.projections.out_weight.T + self.projections.out_bias
 
     def streams(self, path: Path) -> list[int]:
-        """The doors of a path: the value, the gates, or all."""
+        """The doors of a path: the value, the gates, all, or one gate, as in "gate 0"."""
         doors = {"value": [self.order], "gates": list(range(self.order)), "full": list(range(self.order + 1))}
+        doors |= {f"gate {gate}": [gate] for gate in range(self.order)}
         if path not in doors:
             raise ModelError(f"Path {path!r} came; expected one of {', '.join(doors)}.")
         return doors[path]
@@ -315,12 +317,12 @@ class HyenaMixing(MixingOperator):
 
     def norms(self, rows: slice, columns: slice, path: Path = "value") -> torch.Tensor:
         kernels = self.kernels(rows, columns, path).flatten(2).double()
-        return (kernels @ self._gram(path) * kernels).sum(-1).clamp_min(0).sqrt()
+        return (kernels @ self.gram(path) * kernels).sum(-1).clamp_min(0).sqrt()
 
     def cells(self, rows: torch.Tensor, columns: torch.Tensor, path: Path = "value") -> torch.Tensor:
         if self.order > 2:
             return super().cells(rows, columns, path)
-        streams, gram = self.streams(path), self._gram(path).to(self._factors.filters.dtype)
+        streams, gram = self.streams(path), self.gram(path).to(self._factors.filters.dtype)
         turned = columns.flip(0)  # then the lags of neighbours go up by one in both directions
         at_once = max(1, STRIP // (len(gram) * len(columns)))
         return torch.cat([self._strip(part, turned, streams, gram) for part in rows.split(at_once)]).flip(1)
@@ -340,10 +342,11 @@ class HyenaMixing(MixingOperator):
         What two channels carry together or against each other counts for neither.
         """
         kernels = self.kernels(self._single(position), slice(0, self.length), "value").double()
-        energy = kernels.square().sum((0, 1, 2)) * self._gram("value").diagonal()
+        energy = kernels.square().sum((0, 1, 2)) * self.gram("value").diagonal()
         return energy / energy.sum().clamp_min(torch.finfo(energy.dtype).tiny)
 
-    def _gram(self, path: Path) -> torch.Tensor:
+    def gram(self, path: Path) -> torch.Tensor:
+        """How much each two of a path's streams and channels carry together, (streams * width, streams * width)."""
         weights = self.projections.weights[self.streams(path)].flatten(0, 1).double()
         out = self.projections.out_weight.double()
         streams = len(self.streams(path))
@@ -377,16 +380,16 @@ def direct_kernel(
     (width, rows, columns) tensor
     """
     length = factors.gates.shape[-1]
-    met = (factors.signals[0], factors.signals[1], factors.gates[1])[stream]
+    met = factors.gates[1] if stream == 2 else factors.signals[stream]
     lag = rows[:, None] - columns
-    total = torch.zeros(len(met), *lag.shape, dtype=met.dtype, device=met.device)
+    total = torch.zeros(len(met), *lag.shape, dtype=factors.filters.dtype, device=met.device)
     for tap, shift in enumerate(range(first_lag, first_lag + taps.shape[1])):
         at = columns + shift
         inside = (at >= 0) & (at < length)
         through = met[:, at.clamp(0, length - 1)] * taps[:, tap : tap + 1] * inside
         left = lag - shift
         if stream == 0:
-            total.addcmul_((left == 0).to(met.dtype), through[:, None])
+            total.addcmul_((left == 0).to(total.dtype), through[:, None])
         else:
             total.addcmul_(response(factors, left), through[:, None])
     return total if stream == 0 else total.mul_(factors.gates[0][:, rows, None])

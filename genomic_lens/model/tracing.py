@@ -5,8 +5,9 @@
 # %% ../../nbs/model/50_tracing.ipynb #c7e40203
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -16,9 +17,11 @@ from .chunk_mixing import SmoothingMixing, UnmergedMixing
 from .chunking import to_bases
 from .gates import evaluating
 from .operators import MixingOperator
+from .patch_attention import PatchPooling, PatchUnpooling
+from .patch_mixing import PatchPoolingMixing, PatchUnpoolingMixing
 
 # %% auto #0
-__all__ = ['mixers', 'Trace', 'recording', 'trace']
+__all__ = ['mixers', 'Kept', 'PatchTrace', 'Trace', 'recording', 'trace', 'patch_attention']
 
 # %% ../../nbs/model/50_tracing.ipynb #cca289d2
 def mixers(model: nn.Module) -> list[nn.Module]:
@@ -32,13 +35,81 @@ def mixers(model: nn.Module) -> list[nn.Module]:
     return [module for module in model.modules() if hasattr(module, "mixing_operator")]
 
 # %% ../../nbs/model/50_tracing.ipynb #3df554c4
-class Trace:
+class Kept(NamedTuple):
+    """What went through one module.
+
+    Attributes
+    ----------
+    module : Module
+    entered, returned : (batch, length, width) tensors
+        Its first input, and its output.
+    others : tuple
+        Its further inputs.
+    """
+
+    module: nn.Module
+    entered: torch.Tensor
+    returned: torch.Tensor
+    others: tuple = ()
+
+# %% ../../nbs/model/50_tracing.ipynb #89b0cdd0
+class PatchTrace:
+    """What went through the attention between bases and patches.
+
+    Parameters
+    ----------
+    mask : (batch, length) bool tensor
+        True at tokens that are no padding.
+    patches : dict of (type, int) to Kept
+        The attention, by its class and the stage, and what went in and came out.
+    """
+
+    def __init__(self, mask: torch.Tensor, patches: Mapping[tuple[type, int], Kept]):
+        self.mask, self.patches = mask, patches
+
+    def tokens(self, item: int) -> slice:
+        """Where in its row of the batch a sequence stands."""
+        real = self.mask[item].nonzero().flatten()
+        if not len(real):
+            raise ModelError(f"Sequence {item} of the batch is padding alone; expected at least one token.")
+        start, stop = int(real[0]), int(real[-1]) + 1
+        if stop - start != len(real):
+            raise ModelError("The attention mask has holes; expected padding at the ends only.")
+        return slice(start, stop)
+
+    def pooling(self, stage: int = 0, item: int = 0) -> PatchPoolingMixing:
+        """What the attention that makes patches of bases moves from token to token; its `inputs` are what entered.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such stage of patches.
+        """
+        kept = self._patch_attention(PatchPooling, stage)
+        tokens = self.tokens(item)
+        return PatchPoolingMixing(kept.module, kept.entered[item, tokens], kept.others[0][item, tokens])
+
+    def unpooling(self, stage: int = 0, item: int = 0) -> PatchUnpoolingMixing:
+        """What the attention by which bases read patches moves from token to token; its `inputs` are the patches'."""
+        kept = self._patch_attention(PatchUnpooling, stage)
+        states, index = (part[item] for part in kept.others[:2])
+        index = index[self.tokens(item)]
+        real = states[: int(index.max()) + 1]
+        return PatchUnpoolingMixing(kept.module, kept.entered[item, self.tokens(item)], real, index)
+
+    def _patch_attention(self, kind: type, stage: int) -> Kept:
+        if (kind, stage) not in self.patches:
+            raise ModelError(f"Stage {stage} was asked for; this model has {len(self.patches) // 2} stages of patches.")
+        return self.patches[kind, stage]
+
+# %% ../../nbs/model/50_tracing.ipynb #d2415601
+class Trace(PatchTrace):
     """What went through the mixers of a model in one forward pass.
 
     Parameters
     ----------
-    layers : dict of int to (module, inputs, outputs)
-        Per layer the mixer and its (batch, length, width) tensors.
+    layers : dict of int to Kept
+        Per layer the mixer, and what went in and came out.
     mask : (batch, length) bool tensor
         True at tokens that are no padding.
     output
@@ -47,17 +118,21 @@ class Trace:
         Whether chunks are smoothed from either end.
     first : bool
         Whether a chunk is spoken for by its first token, or by the mean of all.
+    patches : dict of (type, int) to Kept
+        Attention between bases and patches, by its class and the stage.
     """
 
     def __init__(
         self,
-        layers: dict[int, tuple[nn.Module, torch.Tensor, torch.Tensor]],
+        layers: dict[int, Kept],
         mask: torch.Tensor,
         output,
         symmetric: bool = False,
         first: bool = False,
+        patches: Mapping[tuple[type, int], Kept] | None = None,
     ):
-        self.layers, self.mask, self.output, self.symmetric, self.first = layers, mask, output, symmetric, first
+        super().__init__(mask, patches or {})
+        self.layers, self.output, self.symmetric, self.first = layers, output, symmetric, first
 
     def operator(self, layer: int, item: int = 0) -> MixingOperator:
         """The mixing operator of one layer (0 is the first) for one sequence, from token to token also on chunks."""
@@ -105,41 +180,32 @@ class Trace:
         index = self.chunk_index(layer, item)
         return values if index is None else to_bases(values[None], index[None])[0]
 
-    def tokens(self, item: int) -> slice:
-        """Where in its row of the batch a sequence stands."""
-        real = self.mask[item].nonzero().flatten()
-        if not len(real):
-            raise ModelError(f"Sequence {item} of the batch is padding alone; expected at least one token.")
-        start, stop = int(real[0]), int(real[-1]) + 1
-        if stop - start != len(real):
-            raise ModelError("The attention mask has holes; expected padding at the ends only.")
-        return slice(start, stop)
-
-    def _layer(self, layer: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    def _layer(self, layer: int) -> Kept:
         if layer not in self.layers:
             raise ModelError(f"Layer {layer} was not traced; traced: {', '.join(map(str, self.layers)) or 'none'}.")
         return self.layers[layer]
 
-# %% ../../nbs/model/50_tracing.ipynb #89b0cdd0
+# %% ../../nbs/model/50_tracing.ipynb #dfaf6366
 @contextmanager
-def recording(modules: dict[int, nn.Module]):
+def recording(modules: Mapping[Hashable, nn.Module]):
     """Keep the inputs and outputs of some modules while the block runs."""
-    kept: dict[int, tuple[nn.Module, torch.Tensor, torch.Tensor]] = {}
+    kept: dict[Hashable, Kept] = {}
 
-    def keeper(layer: int):
+    def keeper(key: Hashable):
         def keep(module, inputs, output):
-            kept[layer] = (module, inputs[0].detach(), output.detach())
+            first, *others = (part.detach() if isinstance(part, torch.Tensor) else part for part in inputs)
+            kept[key] = Kept(module, first, output.detach(), tuple(others))
 
         return keep
 
-    handles = [module.register_forward_hook(keeper(layer)) for layer, module in modules.items()]
+    handles = [module.register_forward_hook(keeper(key)) for key, module in modules.items()]
     try:
         yield kept
     finally:
         for handle in handles:
             handle.remove()
 
-# %% ../../nbs/model/50_tracing.ipynb #dfaf6366
+# %% ../../nbs/model/50_tracing.ipynb #fcc93098
 def trace(
     model: nn.Module,
     input_ids: torch.Tensor,
@@ -176,8 +242,25 @@ def trace(
     if not found or not set(wanted) <= set(found):
         raise ModelError(f"Layers {list(wanted)} were asked for; this model has {len(found)} that can be traced.")
     mask = model.config.pad_token_id != input_ids if attention_mask is None else attention_mask.bool()
-    with evaluating(model), recording({layer: found[layer] for layer in wanted}) as kept, torch.no_grad():
+    watched = {layer: found[layer] for layer in wanted} | patch_attention(model)
+    with evaluating(model), recording(watched) as kept, torch.no_grad():
         output = model(input_ids=input_ids, attention_mask=mask)
+    patches = {key: kept.pop(key) for key in watched if isinstance(key, tuple)}
     symmetric = getattr(model.config, "two_sided", False)
     first = getattr(model.config, "chunks_by", None) == "routing" and not symmetric
-    return Trace(kept, mask, output, symmetric, first)
+    return Trace(kept, mask, output, symmetric, first, patches)
+
+# %% ../../nbs/model/50_tracing.ipynb #208514ba
+def patch_attention(model: nn.Module) -> dict[tuple[type, int], nn.Module]:
+    """The attention between bases and patches of a model, by its class and the stage.
+
+    Examples
+    --------
+    >>> patch_attention(nn.Linear(1, 1))
+    {}
+    """
+    return {
+        (kind, stage): module
+        for kind in (PatchPooling, PatchUnpooling)
+        for stage, module in enumerate(part for part in model.modules() if isinstance(part, kind))
+    }

@@ -14,12 +14,12 @@ from matplotlib.ticker import FuncFormatter
 from ..errors import DataError
 from .frames import finish_axes, finish_figure, in_bases, own_axes, span
 from .style import format_base, shows, token
-from .words import describe
+from .words import describe, map_words
 from ..records import HiddenAttention
 
 # %% auto #0
-__all__ = ['MOST_CELLS', 'LOG_DEPTH', 'bin_means', 'cells', 'headline', 'notes', 'colour_limits', 'plot_hidden_attention',
-           'log_ticks', 'draw_hidden_attention']
+__all__ = ['MOST_CELLS', 'UNITS', 'LOG_DEPTH', 'bin_means', 'cells', 'unit', 'notes', 'error_words', 'colour_limits',
+           'plot_hidden_attention', 'log_ticks', 'draw_hidden_attention']
 
 # %% ../../nbs/plots/40_attention.ipynb #3f3027c9
 MOST_CELLS = 256
@@ -76,15 +76,24 @@ def cells(record: HiddenAttention) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return means, *borders
 
 
-def headline(record: HiddenAttention) -> str:
-    """Which map this is.
+UNITS = {
+    "diagonal": "strength (norm, channels apart)",
+    "signed": "signed strength (trace)",
+    "contribution": "contribution",
+    "weights": "attention weight",
+    "rollout": "strength (norm, all layers)",
+}
+
+
+def unit(record: HiddenAttention) -> str:
+    """What a cell holds, for the colour bar.
 
     Examples
     --------
-    >>> headline(HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=1.0))
-    'Hidden attention, layer 0, value path'
+    >>> unit(HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=1.0))
+    'strength (norm)'
     """
-    return f"Hidden attention, layer {record.layer}, {record.path} path"
+    return UNITS.get(record.kind, "strength (norm)")
 
 # %% ../../nbs/plots/40_attention.ipynb #947d9455
 def notes(record: HiddenAttention, log: bool, masked: str) -> list[str]:
@@ -94,16 +103,36 @@ def notes(record: HiddenAttention, log: bool, masked: str) -> list[str]:
     --------
     >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=0.47)
     >>> notes(record, False, "grey")
-    ['shows 47 % of the Jacobian', '', '', '']
+    ['shows 47 % of the Jacobian', '', '', '', '']
     """
     means, rows, columns = cells(record)
     sides = [format_base(round(float(np.diff(edges).max()), 1)) for edges in (rows, columns)]
+    whole = record.weights.shape == tuple(stop - start for start, stop in (record.rows, record.columns))
+    verb = "is the mean of" if whole else "stands for"
     return [
-        shows(record.share),
-        "" if sides == ["1", "1"] else f"each cell is the mean of {sides[0]} × {sides[1]} bases",
+        ("the value path " if record.kind in ("weights", "contribution") else "") + shows(record.share),
+        error_words(record),
+        "" if sides == ["1", "1"] else f"each cell {verb} {sides[0]} × {sides[1]} bases",
         f"log scale, ends at 1/{format_base(1 / LOG_DEPTH)} of the largest" if log else "",
         f"{masked}: masked" if np.isnan(means).any() else "",
     ]
+
+# %% ../../nbs/plots/40_attention.ipynb #ff36cec6
+def error_words(record: HiddenAttention) -> str:
+    """How far the cells are from what they stand for; nothing where they are exact.
+
+    Examples
+    --------
+    >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), 0, "value", 1.0, "contribution", error=1e-7)
+    >>> error_words(record)
+    'rows add up to within 1e-07'
+    """
+    words = {
+        "diagonal": "off the exact norms by",
+        "contribution": "rows add up to within",
+        "rollout": f"from {record.probes:,} probes, standard error",
+    }
+    return f"{words[record.kind]} {record.error:.1g}" if record.error and record.kind in words else ""
 
 # %% ../../nbs/plots/40_attention.ipynb #2a0a3453
 LOG_DEPTH = 1e-4
@@ -136,12 +165,12 @@ def colour_limits(record: HiddenAttention, means: np.ndarray, log: bool) -> tupl
     >>> colour_limits(record, np.array([[-2.0, 1.0]]), log=False)
     (-2.0, 2.0)
     """
-    if log and record.kind == "signed":
+    if log and record.signed:
         raise DataError("A signed map has no logarithm; draw it with log=False, or take a record of kind 'norm'.")
     strongest = np.abs(means[np.isfinite(means)]).max(initial=0) or 1.0
     if log:
         return float(LOG_DEPTH * strongest), float(strongest)
-    return (-float(strongest) if record.kind == "signed" else 0.0), float(strongest)
+    return (-float(strongest) if record.signed else 0.0), float(strongest)
 
 # %% ../../nbs/plots/40_attention.ipynb #84dc2553
 def plot_hidden_attention(record: HiddenAttention, log: bool = False) -> go.Figure:
@@ -176,13 +205,12 @@ def plot_hidden_attention(record: HiddenAttention, log: bool = False) -> go.Figu
     """
     means, rows, columns = cells(record)
     low, high = colour_limits(record, means, log)
-    unit = "signed strength" if record.kind == "signed" else "strength (norm)"
     shown = np.log10(np.maximum(means, low)) if log else means
     scale = {"zmin": np.log10(low), "zmax": np.log10(high)} if log else {"zmin": low, "zmax": high}
     ticks = log_ticks(low, high) if log else {}
     heat = go.Heatmap(
-        z=shown, x=columns, y=rows, **scale, colorscale="RdBu_r" if record.kind == "signed" else "Viridis",
-        colorbar={"title": {"text": unit, "side": "right"}, **ticks},
+        z=shown, x=columns, y=rows, **scale, colorscale="RdBu_r" if record.signed else "Viridis",
+        colorbar={"title": {"text": unit(record), "side": "right"}, **ticks},
         customdata=means if log else None, hoverongaps=False, name="strength",
         hovertemplate="row %{y:,.0f} draws on column %{x:,.0f}: "
         + ("%{customdata:.3g}" if log else "%{z:.3g}") + "<extra></extra>",
@@ -191,7 +219,7 @@ def plot_hidden_attention(record: HiddenAttention, log: bool = False) -> go.Figu
     still = {"showgrid": False, "constrain": "domain"}
     figure.update_xaxes(title="column: looked at (bases)", **still, **span(*record.columns))
     figure.update_yaxes(title="row: looks (bases)", scaleanchor="x", **still, **span(*record.rows[::-1]))
-    finish_figure(figure, headline(record), notes(record, log, "grey"), 480, describe(record))
+    finish_figure(figure, map_words(record), notes(record, log, "grey"), 480, describe(record))
     return figure.update_layout(plot_bgcolor=token("masked"), width=620)
 
 # %% ../../nbs/plots/40_attention.ipynb #67016747
@@ -233,7 +261,7 @@ def draw_hidden_attention(record: HiddenAttention, ax: Axes | None = None, log: 
     --------
     >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=1.0)
     >>> draw_hidden_attention(record).get_title(loc="left")
-    'Hidden attention, layer 0, value path'
+    'Hidden attention of layer 0, value path'
 
     See Also
     --------
@@ -245,15 +273,15 @@ def draw_hidden_attention(record: HiddenAttention, ax: Axes | None = None, log: 
     ax.axhspan(rows[0], rows[-1], facecolor="none", edgecolor=token("masked"), hatch="////", linewidth=0, zorder=0)
     mesh = ax.pcolormesh(
         columns, rows, np.ma.masked_invalid(np.maximum(means, low) if log else means), rasterized=True,
-        cmap="RdBu_r" if record.kind == "signed" else "viridis", norm=(LogNorm if log else Normalize)(low, high),
+        cmap="RdBu_r" if record.signed else "viridis", norm=(LogNorm if log else Normalize)(low, high),
     )
     ax.set(xlim=columns[[0, -1]], ylim=rows[[-1, 0]], aspect="equal")
     in_bases(ax.xaxis)
     in_bases(ax.yaxis)
     bar = ax.figure.colorbar(mesh, ax=ax, fraction=0.046, pad=0.03)
-    bar.set_label("signed strength" if record.kind == "signed" else "strength (norm)", size=10, color=token("text"))
+    bar.set_label(unit(record), size=10, color=token("text"))
     bar.ax.tick_params(labelsize=9, colors=token("muted"))
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     words = notes(record, log, "hatched")
-    return finish_axes(ax, headline(record), words, x="column: looked at (bases)", y="row: looks (bases)")
+    return finish_axes(ax, map_words(record), words, x="column: looked at (bases)", y="row: looks (bases)")

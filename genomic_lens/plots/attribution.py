@@ -5,10 +5,15 @@
 # %% ../../nbs/plots/30_attribution.ipynb #e944d8dc
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
+from plotly.subplots import make_subplots
 
+from ..errors import DataError
 from genomic_lens.plots.frames import (
     finish_axes,
     finish_figure,
@@ -21,13 +26,13 @@ from genomic_lens.plots.frames import (
     window,
 )
 from .glyphs import draw_letters, height_limits, letter_row, plot_letters
-from .style import adds_up, token
+from .style import SIZES, adds_up, token
 from .words import describe, made
 from ..records import Attribution
 
 # %% auto #0
 __all__ = ['MOST_LETTERS', 'MOST_BARS', 'bin_sums', 'notes', 'hover_words', 'plot_attribution', 'letter_traces', 'bar_traces',
-           'draw_attribution']
+           'draw_attribution', 'same_sequence', 'heading', 'row_words', 'plot_attributions', 'draw_attributions']
 
 # %% ../../nbs/plots/30_attribution.ipynb #1e545aec
 MOST_LETTERS = 2000
@@ -220,3 +225,134 @@ def draw_attribution(
     in_bases(ax.xaxis)
     words = notes(record, start, stop)
     return finish_axes(ax, record.target, words, x="position (bases, strand as given)", y="contribution")
+
+# %% ../../nbs/plots/30_attribution.ipynb #4ba8816e
+def same_sequence(records: Sequence[Attribution]) -> str:
+    """The sequence that all records are of.
+
+    Raises
+    ------
+    DataError
+        If there are none, or two sequences.
+
+    Examples
+    --------
+    >>> same_sequence([Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean", 1.0, 0.0, gap=0.1)] * 2)
+    'GT'
+    """
+    if len({record.sequence for record in records}) != 1:
+        raise DataError(
+            f"{len(records)} records of {len({record.sequence for record in records})} sequences came; expected one or "
+            "more of the same sequence."
+        )
+    return records[0].sequence
+
+
+def heading(records: Sequence[Attribution]) -> str:
+    """The target that all records share, or how many there are."""
+    targets = list(dict.fromkeys(record.target for record in records))
+    return targets[0] if len(targets) == 1 else f"{len(records)} attributions"
+
+
+def row_words(record: Attribution, records: Sequence[Attribution], start: int, stop: int) -> str:
+    """What stands above one row: the target where rows differ in it, how it was made, and how far it holds."""
+    target = record.target if heading(records) != record.target else ""
+    return " · ".join(part for part in (target, *notes(record, start, stop)[:2]) if part)
+
+# %% ../../nbs/plots/30_attribution.ipynb #141494fb
+def plot_attributions(
+    records: Sequence[Attribution], start: int | None = None, stop: int | None = None
+) -> go.Figure:
+    """Contributions by several methods, baselines or targets, one below the other, as a plotly figure.
+
+    Parameters
+    ----------
+    records : sequence of Attribution
+        Of the same sequence.
+    start, stop : int or None
+        Window of bases, 0-based and half-open; None: to the end.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A row a record, above it method, baseline and how far it adds up; one axis of bases for all. One record is
+        drawn as by `plot_attribution`.
+
+    Raises
+    ------
+    DataError
+        If the records are of different sequences, or the window leaves them.
+
+    Examples
+    --------
+    >>> record = Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean base", 1.0, 0.0, gap=0.1)
+    >>> plot_attributions([record, record]).layout.annotations[1].text
+    'exact, baseline mean base · adds up to 90 %'
+
+    See Also
+    --------
+    draw_attributions, plot_attribution
+    """
+    length = len(same_sequence(records))
+    if len(records) == 1:
+        return plot_attribution(records[0], start, stop)
+    start, stop = window(start, stop, length)
+    words = [row_words(record, records, start, stop) for record in records]
+    count = len(records)
+    figure = make_subplots(count, 1, shared_xaxes=True, vertical_spacing=0.3 / count, subplot_titles=words)
+    figure.update_annotations(x=0, xanchor="left", font={"size": SIZES["small"] + 1, "color": token("muted")})
+    for row, record in enumerate(records, start=1):
+        values = np.asarray(record.values[start:stop], dtype=float)
+        draw = letter_traces if len(values) <= MOST_LETTERS else bar_traces
+        traces, (low, high) = draw(record, values, start)
+        figure.add_traces([hatch_figure(masked_spans(values, start), low, high), *traces], rows=row, cols=1)
+        figure.update_yaxes(title="contribution", range=[low, high], zeroline=True, nticks=5, row=row, col=1)
+    figure.update_xaxes(showgrid=False, **span(start, stop))
+    figure.update_xaxes(title="position (bases, strand as given)", row=count, col=1)
+    figure.update_layout(hovermode="x", barmode="overlay", dragmode="pan")
+    alt = " ".join(describe(record) for record in records)
+    shared = ["each row on a scale of its own", *notes(records[0], start, stop)[2:]]
+    return finish_figure(figure, heading(records), shared, 150 * count + 40, alt)
+
+# %% ../../nbs/plots/30_attribution.ipynb #eca9f1f7
+def draw_attributions(
+    records: Sequence[Attribution], start: int | None = None, stop: int | None = None
+) -> np.ndarray:
+    """Contributions by several methods, baselines or targets, one below the other, drawn with matplotlib.
+
+    Parameters
+    ----------
+    records : sequence of Attribution
+        Of the same sequence.
+    start, stop : int or None
+        Window of bases, 0-based and half-open; None: to the end.
+
+    Returns
+    -------
+    (records,) array of matplotlib.axes.Axes
+        They share the axis of bases; each row has a scale of its own.
+
+    Raises
+    ------
+    DataError
+        If the records are of different sequences, or the window leaves them.
+
+    Examples
+    --------
+    >>> record = Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean base", 1.0, 0.0, gap=0.1)
+    >>> draw_attributions([record, record]).shape
+    (2,)
+
+    See Also
+    --------
+    plot_attributions, draw_attribution
+    """
+    start, stop = window(start, stop, len(same_sequence(records)))
+    size = (9, 2.1 * len(records) + 0.6)
+    figure, axes = plt.subplots(len(records), 1, figsize=size, sharex=True, squeeze=False, layout="constrained")
+    figure.set_facecolor(token("background"))
+    for ax, record in zip(axes[:, 0], records, strict=True):
+        draw_attribution(record, ax, start, stop)
+        if ax is not axes[-1, 0]:
+            ax.set_xlabel("")
+    return axes[:, 0]

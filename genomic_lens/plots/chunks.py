@@ -7,25 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from plotly.subplots import make_subplots
 
-from ..errors import DataError
-from genomic_lens.plots.frames import (
-    finish_axes, finish_figure, hatch_axes, hatch_figure, in_bases, masked_spans, own_axes, span, window,
-)  # fmt: skip
+from .frames import finish_figure, hatch_figure, masked_spans, span, window
 from .style import format_base, token
+from .words import q_words  # noqa: F401
 from ..records import ChunkMap
 
 # %% auto #0
 __all__ = ['MOST_BASES', 'MOST_BINS', 'NARROWEST', 'Lanes', 'headline', 'notes', 'bin_width', 'in_bins', 'borders', 'bands',
            'stage_traces', 'band_trace', 'line_trace', 'tick_trace', 'heights', 'lane_trace', 'plot_chunks', 'frame_of',
-           'alternative', 'draw_chunks', 'draw_stage', 'draw_lanes', 'plot_chunk_statistics', 'q_words']
+           'alternative']
 
 # %% ../../nbs/plots/85_chunks.ipynb #acb76031
 MOST_BASES = 2000  # beyond them, chunks are counted in bins
@@ -287,7 +281,7 @@ def plot_chunks(
 
     See Also
     --------
-    draw_chunks, genomic_lens.interpretability.chunk_statistics
+    genomic_lens.plots.chunk_drawing.draw_chunks, genomic_lens.interpretability.chunk_statistics
     """
     start, stop = window(start, stop, len(record.sequence))
     stages, below = len(record.start), bool(lanes)
@@ -349,166 +343,3 @@ def alternative(record: ChunkMap, start: int, stop: int) -> str:
             words += f"; the longest has {size:,} base{'' if size == 1 else 's'} and begins at base {place}"
         parts.append(words)
     return f"Bases {format_base(start)}–{format_base(stop - 1)}: {'. '.join(parts).replace('. at', '. At')}."
-
-# %% ../../nbs/plots/85_chunks.ipynb #c5f72f08
-def draw_chunks(
-    record: ChunkMap,
-    lanes: Lanes | None = None,
-    start: int | None = None,
-    stop: int | None = None,
-    axes: Sequence[Axes] | None = None,
-) -> np.ndarray:
-    """Chunks of every stage, and annotation below them, drawn with matplotlib.
-
-    Parameters
-    ----------
-    record : ChunkMap
-    lanes : dict of str to lane, or None
-        A (length,) bool mask each, or (start, stop) spans.
-    start, stop : int or None
-        Window of bases, 0-based and half-open; None: to the end.
-    axes : sequence of matplotlib.axes.Axes or None
-        One a stage, and one for the lanes; None: a new figure.
-
-    Returns
-    -------
-    (rows,) array of matplotlib.axes.Axes
-
-    Raises
-    ------
-    DataError
-        If the window is empty or leaves the sequence, a lane does not fit, or there are not as many Axes as rows.
-
-    Examples
-    --------
-    >>> begins = np.array([[True, False, True]])
-    >>> record = ChunkMap("AAA", begins * 0.9, begins, begins * 0.9, begins.cumsum(1) - 1, how="routing")
-    >>> len(draw_chunks(record, {"gene": [(0, 2)]}))
-    2
-
-    See Also
-    --------
-    plot_chunks
-    """
-    start, stop = window(start, stop, len(record.sequence))
-    stages, below = len(record.start), bool(lanes)
-    if axes is None:
-        sizes = [1.3] * stages + [0.35 * len(lanes or ())] * below
-        look = {"figsize": (9, sum(sizes) + 1.4), "facecolor": token("background"), "layout": "constrained"}
-        axes = plt.subplots(stages + below, 1, sharex=True, height_ratios=sizes, squeeze=False, **look)[1][:, 0]
-    if len(axes) != stages + below:
-        lane = " and one for the lanes" * below
-        raise DataError(f"{len(axes)} Axes came; expected one for each of {stages} stages{lane}.")
-    for stage, ax in enumerate(axes[:stages]):
-        draw_stage(own_axes(ax, 0, 0), record, stage, start, stop)
-    if lanes:
-        draw_lanes(own_axes(axes[-1], 0, 0), record, lanes, start, stop)
-    words = (headline(record), notes(record, start, stop))
-    for row, ax in enumerate(axes):
-        last = "position (bases, strand as given)" if row == len(axes) - 1 else ""
-        name = f"stage {row}" + ("" if bin_width(stop - start) == 1 else "\nper 100") if row < stages else ""
-        finish_axes(ax, *(words if row == 0 else ("",)), x=last, y=name)
-    return np.array(axes)
-
-
-def draw_stage(ax: Axes, record: ChunkMap, stage: int, start: int, stop: int) -> None:
-    """One stage on matplotlib Axes."""
-    values, top = heights(record, stage, start, stop)
-    edges, colour = borders(start, stop), token("series")[0]
-    if bin_width(stop - start) == 1:
-        for first, last, *_, number in bands(record, stage, start, stop):
-            shade = token("grid" if number % 2 else "border")
-            ax.axvspan(first - 0.5, last - 0.5, ymax=1 / 1.2, color=shade, linewidth=0)
-        ax.plot(edges[:-1], values, color=colour, linewidth=1)
-        begins = np.flatnonzero(record.start[stage, start:stop]) + start - 0.5
-        ax.plot(begins, np.full(len(begins), 1.1), "|", color=colour, markersize=6)
-        ax.set_ylim(0, 1.2)
-        ax.set_yticks([0, 0.5, 1])
-    else:
-        ax.stairs(np.nan_to_num(values), edges, fill=True, color=colour)
-        ax.set_ylim(0, top)
-    masked = [tuple(edges[list(ends)] + 0.5) for ends in masked_spans(values)]
-    for first, last in masked:  # a chunk may go on behind them
-        ax.axvspan(first - 0.5, last - 0.5, color=token("background"), linewidth=0)
-    hatch_axes(ax, masked)
-    ax.set_xlim(edges[0], edges[-1])
-    in_bases(ax.xaxis)
-
-
-def draw_lanes(ax: Axes, record: ChunkMap, lanes: Lanes, start: int, stop: int) -> None:
-    """The lanes of annotation on matplotlib Axes."""
-    trace = lane_trace(record, lanes, start, stop)
-    colours = LinearSegmentedColormap.from_list("lanes", [colour for _, colour in trace["colorscale"]])
-    for row, shares in enumerate(trace["z"]):
-        ax.pcolormesh(trace["x"], [row - 0.35, row + 0.35], shares[None], cmap=colours, vmin=0, vmax=1, rasterized=True)
-    ax.set_ylim(len(lanes) - 0.4, -0.6)
-    ax.set_yticks(range(len(lanes)), list(lanes))
-    in_bases(ax.xaxis)
-
-# %% ../../nbs/plots/85_chunks.ipynb #113ac947
-def plot_chunk_statistics(table: pd.DataFrame) -> go.Figure:
-    """How much denser boundaries are in annotated bases, beside what chance would give, as a plotly figure.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of `genomic_lens.interpretability.chunk_statistics`.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        A row a lane: the ratio of densities as a dot, where 95 % of the null lies as a bar, and the q-value.
-
-    Raises
-    ------
-    DataError
-        If the table has no row.
-
-    Examples
-    --------
-    >>> row = {"lane": "genes", "stage": 0, "ratio": 1.2, "null_low": 0.9, "null_high": 1.1, "q": 0.004}
-    >>> [trace.name for trace in plot_chunk_statistics(pd.DataFrame([row]).assign(shuffles=1000)).data]
-    ['95 % of the null', 'found']
-    """
-    if not len(table):
-        raise DataError("The table has no row; pass statistics of at least one lane.")
-    pairs = zip(table["ratio"], table["q"], strict=True)
-    words = [q_words(q) if np.isnan(ratio) else f"{ratio:.2f}, {q_words(q)}" for ratio, q in pairs]
-    band = go.Bar(
-        y=table["lane"], x=table["null_high"] - table["null_low"], base=table["null_low"], orientation="h", width=0.45,
-        marker={"color": token("border"), "line": {"width": 0}}, name="95 % of the null",
-        customdata=table[["null_low", "null_high"]],
-        hovertemplate="%{y}: 95 % of the null from %{customdata[0]:.3g} to %{customdata[1]:.3g}<extra></extra>",
-    )
-    found = go.Scatter(
-        y=table["lane"], x=table["ratio"].where(np.isfinite(table["ratio"])), mode="markers", name="found", text=words,
-        marker={"size": 11, "color": token("accent")}, hovertemplate="%{y}: %{text}<extra></extra>",
-    )
-    figure = go.Figure([band, found])
-    for lane, word in zip(table["lane"], words, strict=True):
-        place = {"x": 1.01, "xref": "paper", "xanchor": "left", "y": lane, "showarrow": False}
-        figure.add_annotation(text=word, **place, font={"color": token("muted")})
-    figure.add_vline(1, line={"color": token("muted"), "width": 1, "dash": "dot"})
-    figure.update_xaxes(title="boundaries per base, inside over outside", zeroline=False)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    below = {"orientation": "h", "y": -0.3, "yanchor": "top", "x": 0, "xanchor": "left"}
-    figure.update_layout(legend=below, barmode="overlay")
-    made = f"null: all boundaries moved round together, {table['shuffles'].iloc[0]:,} times"
-    pairs = "; ".join(f"{lane}: {word}" for lane, word in zip(table["lane"], words, strict=True))
-    told = f"Ratio of boundaries inside to outside: {pairs}."
-    head = f"Boundaries against annotation, stage {table['stage'].iloc[0]}"
-    finish_figure(figure, head, [made, "q: Benjamini–Hochberg over the lanes"], 120 + 42 * len(table), told)
-    return figure.update_layout(margin_r=170)
-
-
-def q_words(q: float) -> str:
-    """A q-value in words.
-
-    Examples
-    --------
-    >>> q_words(0.0421), q_words(0.0004), q_words(np.nan)
-    ('q = 0.042', 'q < 0.001', 'not tested')
-    """
-    if np.isnan(q):
-        return "not tested"
-    return "q < 0.001" if q < 0.001 else f"q = {q:.2g}"

@@ -12,10 +12,13 @@ import pandas as pd
 
 from ..errors import DataError
 from .style import adds_up, format_base, percent, shows
-from ..records import Attribution, FilterBank, HiddenAttention, Motif
+from genomic_lens.records import (
+    Attribution, AttentionSummary, ChunkMap, ConvolutionPatterns, FeatureEnrichment, FilterBank, HiddenAttention,
+    ModeBank, Motif, PositionalPatterns,
+)  # fmt: skip
 
 # %% auto #0
-__all__ = ['describe', 'made', 'cell_words', 'tested']
+__all__ = ['describe', 'made', 'cell_words', 'map_words', 'q_words', 'tested']
 
 # %% ../../nbs/plots/10_words.ipynb #88946455
 @singledispatch
@@ -24,7 +27,7 @@ def describe(record) -> str:
 
     Parameters
     ----------
-    record : Attribution, HiddenAttention, FilterBank, Motif, dict of str to Score, or DataFrame of a training
+    record : Record, dict of str to Score, or DataFrame of a training
         What is drawn.
 
     Returns
@@ -100,9 +103,33 @@ def cell_words(bases: tuple[int, int], cells: int, index: int, noun: str) -> str
     return f"{noun}s {format_base(first)}–{format_base(last - 1)}"
 
 
+def map_words(record: HiddenAttention) -> str:
+    """What a map is of: kind, layer, head, path, direction.
+
+    Examples
+    --------
+    >>> map_words(HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), 1, "value", 0.5, kind="weights", head=3))
+    'Attention weights of layer 1, head 3'
+    """
+    layers = f"layer {record.layer}"
+    if record.layers and record.layers[0] != record.layers[1]:
+        layers = f"layers {record.layers[0]} to {record.layers[1]}"
+    first = {
+        "diagonal": "Hidden attention (channels apart) of",
+        "signed": "Signed hidden attention of",
+        "contribution": f"Contributions to {record.direction or 'the output'} of",
+        "weights": "Attention weights of",
+        "rollout": "Hidden attention through",
+    }.get(record.kind, "Hidden attention of")
+    head = "" if record.head is None else f", head {record.head}"
+    path = "" if record.kind in ("weights", "contribution") else f", {record.path} path"
+    return f"{first} {layers}{head}{path}"
+
+
 @describe.register
 def _(record: HiddenAttention) -> str:
-    start = f"Hidden attention of layer {record.layer}, {record.path} path, which {shows(record.share)}"
+    whose = "whose value path" if record.kind == "weights" else "which"
+    start = f"{map_words(record)}, {whose} {shows(record.share)}"
     if np.isnan(record.weights).all():
         return f"{start}: all cells are masked."
     strength = np.abs(record.weights)
@@ -124,6 +151,20 @@ def _(record: FilterBank) -> str:
 
 
 @describe.register
+def _(record: ModeBank) -> str:
+    from genomic_lens.plots.modes import alternative  # which stands on this module
+
+    return alternative(record)
+
+
+@describe.register
+def _(record: ChunkMap) -> str:
+    from genomic_lens.plots.chunks import alternative
+
+    return alternative(record, 0, len(record.sequence))
+
+
+@describe.register
 def _(record: Motif) -> str:
     totals = np.abs(record.contributions).sum(1)
     top = int(np.nanargmax(totals)) if np.isfinite(totals).any() else 0
@@ -131,6 +172,73 @@ def _(record: Motif) -> str:
     return (
         f"Motif {record.name}, the mean of {record.sequences:,} sequences{how}, reads {record.consensus} from position "
         f"{format_base(record.start)} and is strongest at position {format_base(record.start + top)}."
+    )
+
+# %% ../../nbs/plots/10_words.ipynb #f6ba31ae
+def q_words(q: float) -> str:
+    """A q-value in words.
+
+    Examples
+    --------
+    >>> q_words(0.0421), q_words(0.0004), q_words(np.nan)
+    ('q = 0.042', 'q < 0.001', 'not tested')
+    """
+    if np.isnan(q):
+        return "not tested"
+    return "q < 0.001" if q < 0.001 else f"q = {q:.2g}"
+
+
+@describe.register
+def _(record: AttentionSummary) -> str:
+    table = record.by_layer()
+    start = f"Attention of {len(table)} layer{'s' * (len(table) != 1)} over {record.length:,} bases"
+    if not np.isfinite(record.avg_entropy):
+        return f"{start}: all bases are masked."
+    widest, furthest = table["entropy"].idxmax(), table["distance"].idxmax()
+    return (
+        f"{start} has {record.avg_entropy:.3g} bits of entropy on average, most in layer {widest} "
+        f"({table['entropy'][widest]:.3g}); layer {furthest} looks furthest, {table['distance'][furthest]:,.3g} bases "
+        "on average."
+    )
+
+
+@describe.register
+def _(record: ConvolutionPatterns) -> str:
+    turning = record.periods[np.isfinite(record.periods)]
+    rhythm = f"; {len(turning):,} turn, half of them in {np.median(turning):.3g} bases or less" if len(turning) else ""
+    return (
+        f"Of {len(record.reach):,} filters of layer {record.layer}, half fade to one half within "
+        f"{np.nanmedian(record.half_lives):,.3g} bases, and half keep 95 % of their energy within "
+        f"{np.median(record.reach):,.3g} bases{rhythm}."
+    )
+
+
+@describe.register
+def _(record: PositionalPatterns) -> str:
+    whose = f"Layer {record.layer}" + (f" head {record.head}" if record.head >= 0 else "")
+    start = (
+        f"{whose} has {record.entropy:.3g} of at most {record.entropy_limit:.3g} bits of entropy and half of its "
+        f"attention within {record.within(0.5):,} bases"
+    )
+    rhythms = [
+        f"it swings by {percent(swing)} with a period of {period:g} bases ({q_words(q)})"
+        for period, swing, q in zip(record.periods, record.swing, record.q, strict=True)
+        if np.isfinite(q)
+    ]
+    return f"{'; '.join([start, *rhythms])}."
+
+
+@describe.register
+def _(record: FeatureEnrichment) -> str:
+    if not np.isfinite(record.q).any():
+        return f"Of {len(record.features):,} tests of annotation, none could be made."
+    top, found = int(np.nanargmin(record.q)), int((record.q < 0.05).sum())
+    where = f" in layer {record.layers[top]}" if record.layers[top] >= 0 else ""
+    name = f"{record.features[top]}{where}"
+    have = "has" if found == 1 else "have"
+    return (
+        f"Of {len(record.features):,} tests of annotation, {found:,} {have} q < 0.05; the clearest is {name}, "
+        f"{record.fold[top]:.3g} times its background ({q_words(record.q[top])})."
     )
 
 # %% ../../nbs/plots/10_words.ipynb #48cf650e

@@ -8,8 +8,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "attention": ["FilterBank", "HiddenAttention", "ModeBank"],
         "attributions": ["Attribution", "completeness_gap"],
         "chunks": ["ChunkMap"],
-        "motifs": ["Motif"],
+        "motifs": ["Motif", "MotifDiscovery", "MotifMatches"],
+        "mutations": ["DependencyMap", "MotifEffect", "MotifSpacing", "Mutagenesis", "RegionEffects"],
+        "patterns": ["AttentionSummary", "ConvolutionPatterns", "FeatureEnrichment", "PositionalPatterns"],
         "predictions": ["Prediction", "Score", "Substitutions"],
+        "pyramid": ["PooledAttention"],
         "store": ["Record", "atomic_write"],
+        "trust": ["Cascade", "PerturbationCurves", "TrustCheck", "TrustReport"],
     },
 )

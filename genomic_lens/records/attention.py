@@ -24,20 +24,36 @@ class HiddenAttention(Record):
     sequence : str
         The bases of the whole input.
     weights : (rows, columns) array
-        Strength; for ``kind="norm"`` the Frobenius norm of the channel-by-channel block, never negative.
+        What `kind` says; NaN at masked bases.
     rows, columns : tuple of int
         Spans of bases that the map covers, 0-based and half-open.
     layer : int
-        0 is the first layer.
+        0 is the first layer; of several, the last.
     path : str
-        "value" (gates held fixed), "gates" (through the gates alone) or "full" (the whole Jacobian).
-    kind : str
-        What a cell holds: "norm" or "signed".
+        "value" (gates held fixed), "gates" (through the gates alone), "gate 0" (through one of them) or "full" (the
+        whole Jacobian).
     share : float
         Frobenius norm of this path's Jacobian over that of the full Jacobian on the same window. The paths do not
         add up in norm, and a share may exceed 1 where they cancel.
+    kind : str
+        What a cell holds. "norm": the Frobenius norm of the channel-by-channel block. "diagonal": the same without
+        what channels carry together. "signed": the trace of the block, positive where states are passed on as they are
+        and negative where they are subtracted. "contribution": what a base adds to the output in a direction.
+        "weights": an attention weight. "rollout": the norm of the block through several layers.
     model : str
         Fingerprint of the model.
+    head : int or None
+        The one head of attention that the map shows; None for the whole layer.
+    direction : str
+        Of contributions, towards what.
+    layers : (first, last) or None
+        Of maps through several layers, both of them counted in.
+    error : float
+        How far the cells are from what they stand for, as a share of the map: of "diagonal" the distance from the
+        exact norms, of "contribution" that of the rows' sums from the output, of a rollout by probes the standard
+        error. 0 where they are exact.
+    probes, seed : int
+        Random directions that stand for all channels of a rollout, and their seed; 0 where all channels were taken.
     """
 
     sequence: str
@@ -49,6 +65,17 @@ class HiddenAttention(Record):
     share: float
     kind: str = "norm"
     model: str = ""
+    head: int | None = None
+    direction: str = ""
+    layers: tuple[int, int] | None = None
+    error: float = 0.0
+    probes: int = 0
+    seed: int = 0
+
+    @property
+    def signed(self) -> bool:
+        """Whether cells may be negative."""
+        return self.kind in ("signed", "contribution")
 
     def to_dataframe(self):
         """One row a cell: the base that looks, the base looked at, the weight."""

@@ -51,7 +51,8 @@ class Attribution(Record):
     values : (length,) array
         Contribution of each base; they sum to ``output - reference_output`` up to `gap`. Masked bases are NaN.
     hypothetical : (length, letters) array or None
-        Contribution that each letter would have had in place, given the multipliers found at this sequence.
+        Contribution that each letter would have had in place, given the multipliers found at this sequence; None of a
+        method without multipliers.
     letters : tuple of str
         Columns of `hypothetical`.
     target : str
@@ -92,8 +93,28 @@ class Attribution(Record):
     model: str = ""
     left_out: float = 0.0
 
+    @property
+    def magnitude(self) -> np.ndarray | None:
+        """How much depends on each base, whatever stands there: the length of its hypothetical contributions.
+
+        None where there are none, NaN at masked bases. Of the corrected gradient it is its length, the saliency.
+        """
+        return None if self.hypothetical is None else np.linalg.norm(self.hypothetical, axis=1)
+
+    def top_positions(self, count: int = 10) -> list[int]:
+        """The bases with the largest contributions, of either sign, the largest first; never a masked one.
+
+        Examples
+        --------
+        >>> Attribution("GTN", np.array([0.5, -0.7, np.nan]), "", "", "", 0.0, 0.0, 0.0).top_positions()
+        [1, 0]
+        """
+        strength = np.abs(self.values)
+        order = np.argsort(-strength, kind="stable")[:count]
+        return [int(base) for base in order if np.isfinite(strength[base])]
+
     def to_dataframe(self):
-        """One row a base: position, base, contribution."""
+        """One row a base: position, base, contribution; where known, its spread over references and its magnitude."""
         import pandas as pd
 
         table = pd.DataFrame(
@@ -101,4 +122,6 @@ class Attribution(Record):
         )
         if self.spread is not None:
             table["spread"] = self.spread
+        if self.magnitude is not None:
+            table["magnitude"] = self.magnitude
         return table

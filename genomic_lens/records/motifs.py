@@ -5,14 +5,18 @@
 # %% ../../nbs/records/40_motifs.ipynb #18031ba3
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..errors import unknown_name
 from .store import Record
 
 # %% auto #0
-__all__ = ['Motif']
+__all__ = ['Motif', 'as_motif', 'MotifDiscovery', 'MotifMatches']
 
 # %% ../../nbs/records/40_motifs.ipynb #a6cdcf7b
 @dataclass(frozen=True)
@@ -30,15 +34,29 @@ class Motif(Record):
     frequencies : (width, letters) array
         How often each letter occurs at each position; rows sum to 1.
     consensus : str
-        Letter with the largest mean contribution at each position; lower case where it is weak.
+        Letter with the largest mean contribution at each position; lower case where it is weak. Of a motif that speaks
+        against the target, the letter with the lowest.
     start : int
         Position of column 0 in the aligned sequences, or relative to the site.
     sequences : int
-        Number of sequences averaged.
+        Number of sequences averaged; of a discovered motif, number of instances.
     method, baseline : str
         Of the attributions.
     model : str
         Fingerprint of the model.
+    sign : int
+        1 if it speaks for the target, -1 if against it.
+    hypothetical : (width, letters) array or None
+        Mean contribution that each letter would have had.
+    instances : (instances, 3) int array or None
+        Of a discovered motif: number of the sequence, base where the motif begins, and strand (1, or -1 where the
+        reverse complement stands there). Bases are 0-based, on the strand of the sequence.
+    strengths : (instances,) array or None
+        Contributions of the bases of each instance, summed.
+    null_instances : int
+        Instances in the shuffled sequences, which hold none.
+    q_value : float
+        Of the instances against those in shuffled sequences; NaN where it was not tested.
     """
 
     name: str
@@ -51,6 +69,12 @@ class Motif(Record):
     method: str = ""
     baseline: str = ""
     model: str = ""
+    sign: int = 1
+    hypothetical: np.ndarray | None = None
+    instances: np.ndarray | None = None
+    strengths: np.ndarray | None = None
+    null_instances: int = 0
+    q_value: float = float("nan")
 
     def to_dataframe(self):
         """One row a position, one column a letter: the matrix that a logo draws."""
@@ -58,3 +82,203 @@ class Motif(Record):
 
         index = pd.RangeIndex(self.start, self.start + len(self.contributions), name="position")
         return pd.DataFrame(self.contributions, index=index, columns=list(self.letters))
+
+# %% ../../nbs/records/40_motifs.ipynb #cbc9e944
+def as_motif(value: Motif | dict[str, Any]) -> Motif:
+    """A motif from the plain dictionary that a file holds; a motif stays as it is.
+
+    Examples
+    --------
+    >>> plain = {"name": "donor", "letters": ["G"], "contributions": [[0.5]], "frequencies": [[1.0]], "consensus": "G"}
+    >>> as_motif(plain).contributions
+    array([[0.5]])
+    """
+    if isinstance(value, Motif):
+        return value
+    names = ("contributions", "frequencies", "hypothetical", "instances", "strengths")
+    arrays = {name: np.array(value[name]) for name in names if value.get(name) is not None}
+    return Motif(**value | arrays | {"letters": tuple(value["letters"])})
+
+# %% ../../nbs/records/40_motifs.ipynb #2cd8a336
+@dataclass(frozen=True)
+class MotifDiscovery(Record):
+    """Motifs that a model uses, found in its attributions of many sequences.
+
+    A dictionary's way in works too: ``["top_motifs"]`` and ``["discovered_patterns"]`` are the motifs, ``["count"]``
+    their
+    number, and every attribute has its own name.
+
+    Attributes
+    ----------
+    motifs : tuple of Motif
+        Most contribution in all first.
+    lengths : (sequences,) int array
+        Bases in each sequence that was searched.
+    seqlets, null_seqlets : int
+        Stretches of high contribution in the sequences, and as high ones in their shuffles.
+    false_share : float
+        Share of the seqlets that is expected to be false: those in shuffles over those in sequences, a base each.
+    thresholds : (2,) array
+        Least sum of contributions in a seqlet for the target, and greatest of one against it; infinite where none
+        passes.
+    window : int
+        Bases in the core of a seqlet.
+    dropped : int
+        Patterns that were not significant, or beyond the number asked for.
+    reason, advice : str
+        Why nothing was found, and what to try; empty where something was.
+    seqlet_fdr, significance_threshold : float
+        Largest false share of seqlets, and largest q-value of a motif.
+    target, method, baseline : str
+        Of the attributions.
+    null : str
+        What the null was made of.
+    seed : int
+        Of the attributions.
+    model : str
+        Fingerprint of the model.
+    """
+
+    motifs: tuple[Motif, ...]
+    lengths: np.ndarray
+    seqlets: int = 0
+    null_seqlets: int = 0
+    false_share: float = float("nan")
+    thresholds: np.ndarray | None = None
+    window: int = 0
+    dropped: int = 0
+    reason: str = ""
+    advice: str = ""
+    seqlet_fdr: float = float("nan")
+    significance_threshold: float = float("nan")
+    target: str = ""
+    method: str = ""
+    baseline: str = ""
+    null: str = ""
+    seed: int = 0
+    model: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "motifs", tuple(as_motif(item) for item in self.motifs))
+
+    def __len__(self) -> int:
+        return len(self.motifs)
+
+    def __getitem__(self, name: str) -> Any:
+        """A part by its name, or by that of the guide; a `DataError` says which there are."""
+        parts = {"top_motifs": self.motifs, "discovered_patterns": self.motifs, "count": len(self.motifs)}
+        parts |= {key: getattr(self, key) for key in self.__dataclass_fields__}
+        if name not in parts:
+            raise unknown_name("part of a discovery", name, parts)
+        return parts[name]
+
+    def keys(self) -> tuple[str, ...]:
+        """The names that `[...]` takes."""
+        return ("top_motifs", "discovered_patterns", "count", *self.__dataclass_fields__)
+
+    @property
+    def instances(self):
+        """All instances as a table: motif, sequence, start, stop, strand, strength."""
+        import pandas as pd
+
+        columns = ["motif", "sequence", "start", "stop", "strand", "strength"]
+        tables = [
+            pd.DataFrame(motif.instances, columns=["sequence", "start", "strand"]).assign(
+                motif=motif.name, stop=motif.instances[:, 1] + len(motif.contributions), strength=motif.strengths
+            )[columns]
+            for motif in self.motifs
+        ]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+    def to_dataframe(self):
+        """One row a motif: name, consensus, width, sign, instances, null instances, mean strength, q-value."""
+        import pandas as pd
+
+        columns = ["motif", "consensus", "width", "sign", "instances", "null_instances", "strength", "q_value"]
+        rows = [
+            (
+                m.name, m.consensus, len(m.contributions), m.sign, m.sequences, m.null_instances,
+                m.strengths.mean(), m.q_value,
+            )
+            for m in self.motifs
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the discovery to one `.npz` file, whole or not at all."""
+        flat = copy(self)
+        object.__setattr__(flat, "motifs", self.to_dict()["motifs"])
+        return super(MotifDiscovery, flat).save(path)
+
+# %% ../../nbs/records/40_motifs.ipynb #5f235354
+@dataclass(frozen=True)
+class MotifMatches(Record):
+    """The motifs of a database that are most like some motifs, best first for each.
+
+    Attributes
+    ----------
+    motifs, targets : tuple of str
+        One row a match: name of the motif, and name of the database's motif.
+    p_values, q_values : (rows,) array
+        q by Benjamini and Hochberg over the database, for each motif.
+    offsets : (rows,) int array
+        Column of the motif on which the first column of the target lies; negative where the target begins before.
+    overlaps : (rows,) int array
+        Columns that lie on each other.
+    strands : (rows,) int array
+        -1 where the target lies as its reverse complement.
+    widths, target_widths : (rows,) int array
+        Columns of the motif and of the target.
+    frequencies, target_frequencies : (columns of all rows, 4) array
+        Frequencies of the motif and of the target, as it lies, one row after the other; `matrices` cuts them.
+    database : str
+    size : int
+        Motifs in the database.
+    method : str
+    """
+
+    motifs: tuple[str, ...]
+    targets: tuple[str, ...]
+    p_values: np.ndarray
+    q_values: np.ndarray
+    offsets: np.ndarray
+    overlaps: np.ndarray
+    strands: np.ndarray
+    widths: np.ndarray
+    target_widths: np.ndarray
+    frequencies: np.ndarray
+    target_frequencies: np.ndarray
+    database: str = ""
+    size: int = 0
+    method: str = "tomtom"
+
+    def __len__(self) -> int:
+        return len(self.motifs)
+
+    def matrices(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frequencies (width, 4) of the motif and of the target of a row, the target as it lies."""
+        stops, target_stops = self.widths.cumsum(), self.target_widths.cumsum()
+        motif = self.frequencies[stops[row] - self.widths[row] : stops[row]]
+        return motif, self.target_frequencies[target_stops[row] - self.target_widths[row] : target_stops[row]]
+
+    def best(self, motif: str) -> int:
+        """Row of the best match of a motif; a `DataError` if there is none of that name."""
+        if motif not in self.motifs:
+            raise unknown_name("motif with a match", motif, dict.fromkeys(self.motifs))
+        return self.motifs.index(motif)
+
+    def to_dataframe(self):
+        """One row a match: motif, target, q-value, p-value, offset, overlap, strand."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "motif": self.motifs,
+                "target": self.targets,
+                "q_value": self.q_values,
+                "p_value": self.p_values,
+                "offset": self.offsets,
+                "overlap": self.overlaps,
+                "strand": self.strands,
+            }
+        )

@@ -7,5 +7,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "page": ["Figure", "Part", "Prose", "Section", "Table", "render_page", "write_page"],
         "lens": ["Annotation", "Lens", "LensView"],
+        "verdicts": ["Verdicts"],
     },
 )

@@ -12,18 +12,18 @@ from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data.datasets import GenomicDataset
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ConfigurationError, ModelError
-from genomic_lens.interpretability.attributions import (
-    ask,
-    attribute,
-    contributions,
-    exact_multipliers,
-)
+from genomic_lens.interpretability.attributions import METHODS, attribute, contributions
+from genomic_lens.interpretability.gradients import exact_multipliers
+from genomic_lens.interpretability.leaks import CompletenessWarning
+from genomic_lens.interpretability.questions import ask
 from genomic_lens.interpretability.references import BASELINES
 from genomic_lens.model import HyenaGLTForRegression, HyenaGLTForSequenceClassification
 from genomic_lens.model.pretrained import fingerprint
 from genomic_lens.training import HyenaGLTTrainer
 
 SEQUENCE = "CAGGTAAGTNNCCTTTCAGGA"
+QUICK = {"steps": 4, "samples": 3, "references": 3}  # enough to tell one answer from another
+pytestmark = pytest.mark.filterwarnings("ignore::genomic_lens.interpretability.leaks.CompletenessWarning")
 
 
 def gradient_gap(model, question):
@@ -48,8 +48,9 @@ def test_exact_contributions_add_up(make_model, tokenizer, order, two_sided, poo
         model = make_model(hyena_order=order, two_sided=two_sided, pooling=pooling, dtype=dtype)
         for baseline in BASELINES:
             record = attribute(model, tokenizer, SEQUENCE, "donor", baseline=baseline, references=3)[0]
-            if baseline == "shuffled" and pooling == "first" and not two_sided:
-                assert np.nanmax(abs(record.values)) < 1e-6  # the first base sees itself only, and shuffles keep it
+            if baseline in ("shuffled", "random") and pooling == "first" and not two_sided:
+                if baseline == "shuffled":  # the first base sees itself only, and such shuffles keep it
+                    assert np.nanmax(abs(record.values)) < 1e-6
                 continue
             assert record.gap < limit
             rise = record.output - record.reference_output
@@ -174,7 +175,7 @@ def test_a_model_without_exact_rules_is_refused_and_integrated_gradients_serve(l
 
 
 def test_hypothetical_contributions_of_the_actual_bases_are_the_contributions(make_model, tokenizer):
-    for method in ("exact", "integrated_gradients"):
+    for method in METHODS.keys() - {"occlusion"}:
         record = attribute(make_model(), tokenizer, SEQUENCE, "donor", method=method, references=5)[0]
         for position, base in enumerate(SEQUENCE):
             if base != "N":
@@ -215,10 +216,10 @@ def test_values_and_spread_are_mean_and_deviation_over_the_references(make_model
     assert record.spread.max() > 1e-3
 
 
-@pytest.mark.parametrize("method", ["exact", "integrated_gradients"])
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"noise_tunnel"}))  # whose draws come batch by batch
 def test_the_answer_does_not_depend_on_how_many_references_fit_at_once(make_model, tokenizer, method):
     model = make_model(dtype=torch.float64)
-    options = {"target": "donor", "method": method, "references": 7, "steps": 5}
+    options = {"target": "donor", "method": method, "baseline": "shuffled", "references": 7, "steps": 5}
     whole, *parts = (attribute(model, tokenizer, SEQUENCE, batch_size=size, **options)[0] for size in (7, 3, 1))
     for part in parts:
         np.testing.assert_allclose(part.values, whole.values, atol=1e-12)
@@ -248,6 +249,65 @@ def test_the_record_says_how_it_was_made(make_model, tokenizer):
     assert (record.target, record.method) == ("acceptor", "integrated gradients, 5 steps")
     assert (record.baseline, record.references, record.seed) == ("dinucleotide shuffles", 2, 8)
     assert (record.sequence, record.letters, record.model) == (SEQUENCE, tuple("ACGT"), fingerprint(model))
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "baseline"),
+    [
+        ({"method": "exact"}, "exact product and rescale rules", "dinucleotide shuffles"),
+        ({"method": "layer_integrated_gradients"}, "layer integrated gradients, 4 steps", "dinucleotide shuffles"),
+        ({"method": "gradient"}, "gradient", "mean of the four bases"),
+        ({"method": "noise_tunnel", "noise": 0.2}, "mean of 3 gradients, noise 0.2", "mean of the four bases"),
+        ({"method": "guided_backprop"}, "guided backpropagation", "mean of the four bases"),
+        ({"method": "occlusion", "window": 5, "baseline": "n"}, "occlusion by windows of 5", "the token N"),
+        ({"baseline": "blur", "blur": 2.5}, "exact product and rescale rules", "the sequence blurred over 2.5 bases"),
+    ],
+)
+def test_method_and_baseline_are_named_with_what_decides_them(make_model, tokenizer, options, words, baseline):
+    record = attribute(make_model(), tokenizer, SEQUENCE, "donor", **QUICK | options)[0]
+    assert (record.method, record.baseline) == (words, baseline)
+    assert (record.hypothetical is None) == (record.letters == ()) == (options.get("method") == "occlusion")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_gap_of_every_method_is_told(make_model, tokenizer, method):
+    """Whether it promises a sum or not, the record holds how far it misses."""
+    record = attribute(make_model(), tokenizer, SEQUENCE, "donor", method=method, baseline="n", **QUICK)[0]
+    rise, total = record.output - record.reference_output, np.nansum(record.values)
+    assert record.gap == pytest.approx(abs(total - rise) / max(abs(rise), np.nansum(abs(record.values))), abs=1e-6)
+    assert (record.gap > 0.02) == (method != "exact")
+
+
+def test_magnitude_and_top_positions_of_a_record(make_model, tokenizer):
+    record = attribute(make_model(), tokenizer, SEQUENCE, "donor", method="gradient")[0]
+    unknown = np.array(list(SEQUENCE)) == "N"
+    assert (np.isnan(record.magnitude) == unknown).all()
+    np.testing.assert_allclose(record.magnitude[~unknown] ** 2, (record.hypothetical[~unknown] ** 2).sum(1))
+    order = record.top_positions(50)
+    assert sorted(order) == np.flatnonzero(~unknown).tolist()
+    assert (np.diff(abs(record.values[order])) <= 0).all()
+    assert record.to_dataframe().columns.tolist() == ["position", "base", "contribution", "spread", "magnitude"]
+
+
+# --- warnings -------------------------------------------------------------------------------------------------------
+
+
+def test_a_sum_that_is_promised_and_missed_is_warned_of(make_model, tokenizer):
+    model = make_model()
+    with pytest.warns(CompletenessWarning, match="by integrated gradients, 2 steps miss .* pass more steps") as caught:
+        attribute(model, tokenizer, [SEQUENCE, "ACGT"], "donor", method="integrated_gradients", steps=2)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error")
+def test_nobody_is_warned_of_what_was_not_promised_or_is_tolerated(make_model, tokenizer):
+    model = make_model()
+    for method in ("gradient", "noise_tunnel", "guided_backprop", "occlusion"):
+        attribute(model, tokenizer, SEQUENCE, "donor", method=method, **QUICK)
+    attribute(model, tokenizer, SEQUENCE, "donor", method="integrated_gradients", steps=2, tolerance=2.0)
+    attribute(model, tokenizer, SEQUENCE, "donor")
+    assert attribute(model, tokenizer, [], "donor", tolerance=0.0) == []
 
 
 def test_a_class_may_be_named_or_numbered(make_model, tokenizer):
@@ -285,25 +345,30 @@ def test_special_tokens_add_up_in_a_real_model(make_model, special):
 # --- what stays as it was, and what is refused ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["exact", "integrated_gradients"])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_model_is_left_as_it_was(make_model, tokenizer, method):
     """Training flags part by part, no gradient on a parameter, none changed that was there, no hook."""
     model = make_model().train()
+    model.head.requires_grad_(False)
+    learning = [parameter.requires_grad for parameter in model.parameters()]
+    state = torch.random.get_rng_state()
     model.backbone.layers[1].eval()
     bias = model.head.score.bias
     bias.grad = torch.ones_like(bias)
     flags, weights = [part.training for part in model.modules()], fingerprint(model)
-    attribute(model, tokenizer, SEQUENCE, "donor", method=method, references=2, steps=3)
+    attribute(model, tokenizer, SEQUENCE, "donor", method=method, **QUICK)
     assert [part.training for part in model.modules()] == flags
+    assert [parameter.requires_grad for parameter in model.parameters()] == learning
+    assert torch.equal(torch.random.get_rng_state(), state)
     assert fingerprint(model) == weights
     assert bias.grad.tolist() == [1, 1, 1]
     assert all(parameter.grad is None for parameter in model.parameters() if parameter is not bias)
     assert not any(part._forward_hooks for part in model.modules())
 
 
-@pytest.mark.parametrize("method", ["exact", "integrated_gradients"])
+@pytest.mark.parametrize("method", METHODS)
 def test_gradients_are_found_where_the_caller_has_switched_them_off(make_model, tokenizer, method):
-    model, options = make_model().requires_grad_(False), {"method": method, "references": 2, "steps": 3}
+    model, options = make_model().requires_grad_(False), {"method": method, **QUICK}
     expected = attribute(make_model(), tokenizer, SEQUENCE, "donor", **options)[0]
     with torch.no_grad():
         found = attribute(model, tokenizer, SEQUENCE, "donor", **options)[0]
@@ -312,8 +377,8 @@ def test_gradients_are_found_where_the_caller_has_switched_them_off(make_model, 
 
 def test_dropout_is_off(make_model, tokenizer):
     model = make_model(dropout=0.5).train()
-    for method in ("exact", "integrated_gradients"):
-        options = {"method": method, "references": 2, "steps": 3}
+    for method in METHODS:
+        options = {"method": method, **QUICK}
         first, second = (attribute(model, tokenizer, SEQUENCE, "donor", **options)[0].values for _ in range(2))
         np.testing.assert_array_equal(first, second)
 
@@ -325,10 +390,15 @@ def test_dropout_is_off(make_model, tokenizer):
         ({"target": 3}, "Target 3 came"),
         ({"target": -1}, "Target -1 came"),
         ({"target": 0.5}, "Target 0.5 came"),
+        ({"target": ("donor", 3)}, r"Target \('donor', 3\) came"),
         ({"method": "deeplift"}, "'deeplift' came; expected one of exact, integrated_gradients"),
-        ({"baseline": "gc"}, "'gc' came; expected one of shuffled, mean, n, zero"),
+        ({"baseline": "gc"}, "'gc' came; expected one of shuffled, random, mean, n, zero, blur"),
         ({"references": 0}, "references=0"),
         ({"steps": 0}, "steps=0"),
+        ({"samples": 0}, "samples=0"),
+        ({"window": 0}, "window=0"),
+        ({"noise": -0.1}, "noise=-0.1 came; expected more than 0"),
+        ({"blur": float("nan")}, "blur=nan"),
     ],
 )
 def test_unknown_settings_are_refused(make_model, tokenizer, options, message):

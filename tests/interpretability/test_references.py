@@ -10,7 +10,12 @@ from scipy.stats import chisquare
 
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ConfigurationError
-from genomic_lens.interpretability.references import dinucleotide_shuffle, reference_embeddings
+from genomic_lens.interpretability.references import (
+    BASELINES,
+    dinucleotide_shuffle,
+    reference_embeddings,
+    reference_ids,
+)
 
 
 def shuffles(ids, count, seed=0):
@@ -114,12 +119,68 @@ def test_other_baselines_replace_each_letter_and_nothing_else(baseline, row):
     assert torch.equal(found, torch.stack([row, TABLE[11], row, TABLE[1]])[None])
 
 
+def test_random_references_keep_the_bases_and_not_their_order():
+    tokenizer = DNATokenizer(special="cls_sep")
+    ids = tokenizer.encode("ACGTNNACGGTCANTGCAAAAATTTTTT")
+    masked = np.isin(ids, tokenizer.masked_ids)
+    found = letters_of(reference_embeddings(TABLE, ids, tokenizer, "random", count=30, seed=0))
+    assert len({tuple(row) for row in found}) == 30
+    for row in found:
+        assert (row[masked] == ids[masked]).all()
+        assert Counter(row[~masked]) == Counter(ids[~masked])
+    assert np.mean([pairs(row[~masked]) == pairs(ids[~masked]) for row in found]) < 0.1
+    first = np.bincount(found[:, 1], minlength=12)[7:11]
+    assert chisquare(first, 30 * np.bincount(ids[~masked], minlength=12)[7:11] / (~masked).sum()).pvalue > 0.001
+
+
+@pytest.mark.parametrize("baseline", ["shuffled", "random", "n"])
+def test_ids_and_embeddings_of_a_reference_agree(baseline):
+    tokenizer = DNATokenizer(special="sep")
+    ids = tokenizer.encode("ACGTNNACGGTCA")
+    rows = reference_ids(ids, tokenizer, baseline, count=4, seed=2)
+    assert (rows == letters_of(reference_embeddings(TABLE, ids, tokenizer, baseline, count=4, seed=2))).all()
+
+
+def test_means_and_blurs_are_no_sequences():
+    for baseline in ("mean", "zero", "blur"):
+        assert reference_ids(np.array([7, 8]), DNATokenizer(), baseline, count=1, seed=0) is None
+
+
+def blur_of(sequence, width, special="none"):
+    tokenizer = DNATokenizer(special=special)
+    return reference_embeddings(TABLE, tokenizer.encode(sequence), tokenizer, "blur", count=5, seed=0, blur=width)[0]
+
+
+def test_a_blur_is_the_gaussian_mean_of_the_letters_around():
+    sequence, width = "ACGTTGCANNACGT", 2.0
+    ids = DNATokenizer().encode(sequence)
+    found = blur_of(sequence, width).numpy()
+    places = np.array([place for place, base in enumerate(sequence) if base != "N"])
+    for place in places:
+        near = places[abs(places - place) <= 4 * width]
+        weights = np.exp(-((near - place) ** 2) / (2 * width**2))
+        expected = (weights[:, None] * np.eye(12)[ids[near]]).sum(0) / weights.sum()
+        np.testing.assert_allclose(found[place], expected, atol=1e-7)
+
+
+def test_a_blur_neither_changes_nor_sees_what_is_masked():
+    found = blur_of("ACGNT", 3.0, special="cls_sep")
+    assert torch.equal(found[[0, 4, 6]], TABLE[[0, 11, 1]])
+    assert (found[:, [0, 1, 11]][[1, 2, 3, 5]] == 0).all()
+    torch.testing.assert_close(found.sum(1), torch.ones(7))
+
+
+def test_a_wide_blur_is_the_mean_of_the_letters_and_a_narrow_one_the_sequence():
+    torch.testing.assert_close(blur_of("AACT", 1e3), TABLE[[7, 7, 8, 10]].mean(0).expand(4, -1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(blur_of("AACT", 0.1), TABLE[[7, 7, 8, 10]])
+
+
 def test_a_sequence_without_letters_is_its_own_reference():
     ids = DNATokenizer().encode("NNN")
-    for baseline in ("shuffled", "mean"):
+    for baseline in BASELINES:
         assert torch.equal(reference_embeddings(TABLE, ids, DNATokenizer(), baseline, 1, 0)[0], TABLE[[11, 11, 11]])
 
 
 def test_an_unknown_baseline_is_refused():
-    with pytest.raises(ConfigurationError, match="'gc' came; expected one of shuffled, mean, n, zero"):
+    with pytest.raises(ConfigurationError, match="'gc' came; expected one of shuffled, random, mean, n, zero, blur"):
         reference_embeddings(TABLE, np.array([7]), DNATokenizer(), "gc", 1, 0)

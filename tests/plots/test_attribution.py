@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from genomic_lens.errors import DataError
-from genomic_lens.plots.attribution import bin_sums, draw_attribution, plot_attribution
+from genomic_lens.plots.attribution import (
+    bin_sums,
+    draw_attribution,
+    draw_attributions,
+    plot_attribution,
+    plot_attributions,
+)
 
 from .conftest import words
 
@@ -130,3 +136,70 @@ def test_axes_given_are_the_axes_returned(donor):
 
 def test_the_figure_says_its_finding(donor):
     assert plot_attribution(donor).layout.meta["alt"].startswith("Contributions of 10 bases to donor")
+
+
+# --- several records ------------------------------------------------------------------------------------------------
+
+
+def stacked(donor):
+    """The same site by another method, off by more, and for another target."""
+    noisy = replace(donor, method="gradient", baseline="mean of bases", gap=0.41, references=1, values=-donor.values)
+    return [donor, noisy, replace(donor, target="acceptor")]
+
+
+def test_rows_share_the_axis_of_bases_and_each_says_how_it_was_made(donor):
+    figure = plot_attributions(stacked(donor)[:2])
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert figure.layout.title.text.startswith("<b>donor</b>")
+    assert "hatched: 2 masked" in figure.layout.title.text
+    assert titles == [
+        "exact, baseline shuffled (mean of 20) · adds up to 96.88 %",
+        "gradient, baseline mean of bases · adds up to 59 %",
+    ]
+    assert figure.layout.xaxis.matches == "x2"
+    assert figure.layout.xaxis2.title.text == "position (bases, strand as given)"
+    assert [axis.range for axis in figure.select_xaxes()] == [(-0.5, 9.5)] * 2
+
+
+def test_each_row_draws_its_own_record_on_its_own_scale(donor):
+    figure = plot_attributions(stacked(donor)[:2])
+    tallest = {trace.yaxis: np.nanmax(trace.y) for trace in figure.data if trace.name == "G"}
+    assert tallest == {"y": 2.5, "y2": 0.0}
+    first, second = (axis.range for axis in figure.select_yaxes())
+    assert first == pytest.approx([-end for end in second[::-1]])
+
+
+def test_targets_are_told_where_rows_differ_in_them(donor):
+    figure = plot_attributions(stacked(donor))
+    assert "3 attributions" in figure.layout.title.text
+    targets = [annotation.text.split(" · ")[0] for annotation in figure.layout.annotations]
+    assert targets == ["donor", "donor", "acceptor"]
+
+
+def test_one_record_is_drawn_as_ever(donor):
+    assert plot_attributions([donor]) == plot_attribution(donor)
+
+
+def test_rows_on_paper_have_titles_of_their_own(donor):
+    axes = draw_attributions(stacked(donor), 2, 9)
+    assert [ax.get_title(loc="left") for ax in axes] == ["donor", "donor", "acceptor"]
+    assert "adds up to 59 %" in words(axes[1])
+    assert [ax.get_xlim() for ax in axes] == [(1.5, 8.5)] * 3
+    assert [bool(ax.get_xlabel()) for ax in axes] == [False, False, True]
+
+
+@pytest.mark.parametrize("function", [plot_attributions, draw_attributions])
+def test_records_of_two_sequences_are_refused(donor, function):
+    other = replace(donor, sequence="CAAGTAAGTN")
+    with pytest.raises(DataError, match="2 records of 2 sequences came"):
+        function([donor, other])
+    with pytest.raises(DataError, match="0 records"):
+        function([])
+
+
+def test_many_bases_in_rows_are_summed(donor):
+    record = replace(donor, sequence="A" * 5000, values=np.random.default_rng(0).normal(size=5000))
+    figure = plot_attributions([record, record])
+    assert "each bar sums 5 bases" in figure.layout.title.text
+    drawn = [np.nansum(trace.y) for trace in figure.data if trace.name in ("for", "against") and trace.yaxis == "y2"]
+    assert sum(drawn) == pytest.approx(record.values.sum())
