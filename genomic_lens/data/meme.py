@@ -125,8 +125,7 @@ def write_meme(
     named = {" ".join(name.split()): as_probabilities(name, np.asarray(rows)) for name, rows in motifs.items()}
     if not named or "" in named or len(named) < len(motifs):
         raise DataError(
-            f"{len(motifs)} motifs came with {len(named)} names; expected at least one, each with its own "
-            "name."
+            f"{len(motifs)} motifs came with {len(named)} names; expected at least one, each with its own name."
         )
     frequencies = " ".join(f"{letter} {share:g}" for letter, share in zip("ACGT", background, strict=True))
     head = f"MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\nBackground letter frequencies\n{frequencies}\n"

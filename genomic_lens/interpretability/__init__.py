@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "leaks": ["CompletenessWarning"],
         "marginalisation": ["marginalise", "spacing"],
         "modes": ["filter_modes"],
+        "motif_analyzer": ["GenomicMotifAnalyzer", "motif_cooccurrence", "motifs_to_meme"],
         "motif_discovery": ["discover_motifs"],
         "motif_matches": ["match_motifs"],
         "motifs": ["aligned_motif", "consensus"],

@@ -156,8 +156,8 @@ def over_parts(rows: np.ndarray, edges: np.ndarray) -> np.ndarray:
     if rows.shape[-1] == len(edges) - 1:
         return rows
     known = np.isfinite(rows)
-    parts = (np.where(known, rows, 0), known.astype(int))
-    sums, counts = (np.add.reduceat(part, edges[:-1], axis=-1) for part in parts)
+    both = np.where(known, rows, 0), known.astype(int)
+    sums, counts = (np.add.reduceat(part, edges[:-1], axis=-1) for part in both)
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 

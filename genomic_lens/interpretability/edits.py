@@ -81,7 +81,7 @@ class Change(NamedTuple):
     length : int
         Tokens of the variant.
     start, width : int
-        First token that may differ, and how many; width 0 where none does.
+        First token that may differ, and how many; the last one and width 0 where none does.
     """
 
     length: int
@@ -101,8 +101,10 @@ def change_of(own: np.ndarray, ids: np.ndarray) -> Change:
     """
     common = min(len(own), len(ids))
     differs = np.flatnonzero(own[:common] != ids[:common])
+    if len(own) == len(ids) and not len(differs):
+        return Change(len(ids), len(ids) - 1, 0)
     if len(own) == len(ids):
-        return Change(len(ids), int(differs[0]), int(np.ptp(differs)) + 1) if len(differs) else Change(len(ids), 0, 0)
+        return Change(len(ids), int(differs[0]), int(np.ptp(differs)) + 1)
     start = min(int(differs[0]) if len(differs) else common, len(ids) - 1)
     return Change(len(ids), start, len(ids) - start)
 
@@ -151,7 +153,7 @@ def onwards(variants: Variants, ranks: np.ndarray, batch_size: int, changes: lis
     reference = pass_reference(variants.model, ids[None].to(variants.device))
     for some in batches(ranks, changes, batch_size, STRETCHES * stretch_size(variants.device)):
         start = changes[some[0]].start
-        width = max(changes[rank].start + changes[rank].width for rank in some) - start
+        width = max(changes[rank].start + max(changes[rank].width, 1) for rank in some) - start
         rows = torch.from_numpy(np.stack([variants.ids(rank)[start:] for rank in some]))
         yield some, variant_logits(reference, rows.to(variants.device), start, width)
 
@@ -207,7 +209,7 @@ def edited_logits(
     Yields
     ------
     ranks : (variants,) int array
-        Which edits; each comes once, in no order. Those that leave the tokens as they are come together.
+        Which edits; each comes once, in no order. All that leave the tokens as they are get the very same answer.
     logits : (variants, ...) tensor
 
     Raises
@@ -223,19 +225,18 @@ def edited_logits(
     check_edits(edits, len(sequence))
     own, variants = tokenizer.encode(sequence), Variants(model, tokenizer, sequence, edits, keep_length)
     changes = [change_of(own, variants.ids(rank)) for rank in range(len(edits))]
-    changed = np.array([change.width > 0 for change in changes], dtype=bool)
-    moved, still = np.flatnonzero(changed), np.flatnonzero(~changed)
+    still = np.flatnonzero([change.width == 0 for change in changes])
+    asked = np.setdiff1d(np.arange(len(edits)), still[1:])
     bar = tqdm(total=len(edits), desc="variants", delay=2, leave=False)
     with evaluating(model), bar:
-        if len(still):
-            _, logits = next(as_a_whole(variants, still[:1], 1))
-            yield still, logits.expand(len(still), *logits.shape[1:])
-            bar.update(len(still))
         quick = fast and looks_back_only(model, len(own))
-        way = onwards(variants, moved, batch_size, changes) if quick else as_a_whole(variants, moved, batch_size)
-        for ranks, logits in way if len(moved) else ():
+        way = onwards(variants, asked, batch_size, changes) if quick else as_a_whole(variants, asked, batch_size)
+        for ranks, logits in way if len(asked) else ():
             yield ranks, logits
             bar.update(len(ranks))
+            if len(still) > 1 and still[0] in ranks:
+                same = logits[ranks.tolist().index(still[0])]
+                yield still[1:], same.expand(len(still) - 1, *same.shape)
 
 # %% ../../nbs/interpretability/04_edits.ipynb #0622fd4e
 class Answers(NamedTuple):

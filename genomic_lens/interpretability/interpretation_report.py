@@ -155,8 +155,9 @@ def attention_section(analysis: Analysis, plots: bool, statistics: bool) -> list
         drawn = [(np.ravel(draw_convolution_patterns(item))[0].figure, item) for item in analysis.convolutions[:SHOWN]]
         parts += [Figure(figure, describe(item)) for figure, item in drawn]
     if statistics:
-        table = pd.DataFrame.from_dict(found["layers"], orient="index").rename_axis("layer")
-        parts.append(Table(table, "Means over sequences and heads; entropy in bits, distance in bases"))
+        names = {"entropy": "entropy (bits)", "entropy_limit": "even rows (bits)", "distance": "distance (bases)"}
+        table = pd.DataFrame.from_dict(found["layers"], orient="index").rename_axis("layer").rename(columns=names)
+        parts.append(Table(table, "Means over sequences and heads"))
     return [Section("Hidden attention", sentence, tuple(parts))]
 
 # %% ../../nbs/interpretability/89_interpretation_report.ipynb #bebb0874
@@ -218,7 +219,8 @@ def overview_section(analysis: Analysis, plots: bool, statistics: bool) -> list[
     if statistics and analysis.predictions:
         rows = [(item.label, item.probabilities.max()) for item in analysis.predictions]
         chances = pd.DataFrame(rows, columns=["class", "probability"]).groupby("class", sort=False)["probability"]
-        parts.append(Table(chances.agg(["size", "mean", "min"]), "Predicted classes: how many, and how likely"))
+        columns = {"size": "sequences", "mean": "mean probability", "min": "lowest"}
+        parts.append(Table(chances.agg(list(columns)).rename(columns=columns), "Predicted classes"))
     noun = "sequence" if len(lengths) == 1 else "sequences"
     return [Section("At a glance", f"{len(lengths):,} {noun} of {span} bases{told}.", tuple(parts))]
 

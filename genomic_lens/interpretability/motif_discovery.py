@@ -82,9 +82,8 @@ def check_kinds(attributions: Sequence[Attribution], null: Sequence[Attribution]
     made = {(one.target, one.method, one.baseline, one.references, one.model) for one in (*attributions, *null)}
     if len(made) > 1:
         raise DataError(
-            f"Attributions of {len(made)} kinds came; expected one target, method, baseline, number of references "
-            "and model, "
-            "for the sequences and for their null."
+            f"Attributions of {len(made)} kinds came; expected one target, method, baseline, number of references and "
+            "model, for the sequences and for their null."
         )
 
 # %% ../../nbs/interpretability/64_motif_discovery.ipynb #96eeeb26
@@ -161,12 +160,13 @@ def ranked(motifs: Sequence[Motif], share: float, search: Search) -> tuple[Motif
     return tuple(replace(motif, name=f"motif {rank}") for rank, motif in enumerate(kept[: search.max_motifs], 1))
 
 # %% ../../nbs/interpretability/64_motif_discovery.ipynb #e387591f
-def why_nothing(tracks: Tracks, seqlets: Seqlets, patterns: int, search: Search) -> tuple[str, str]:
+def why_nothing(lengths: np.ndarray, seqlets: Seqlets, patterns: int, search: Search) -> tuple[str, str]:
     """Reason and advice for a search that found no motif.
 
     Parameters
     ----------
-    tracks : Tracks
+    lengths : (sequences,) array
+        Bases in each real sequence.
     seqlets : Seqlets
     patterns : int
         Patterns that were clustered.
@@ -177,35 +177,31 @@ def why_nothing(tracks: Tracks, seqlets: Seqlets, patterns: int, search: Search)
     reason, advice : str
     """
     most, own = max(map(abs, seqlets.highest[:2])), int((~seqlets.null).sum())
-    longest, window = int(tracks.lengths.max()), search.max_length
-    more = "Pass more sequences, or ones for which the model is sure of the target"
-    if longest < window:
-        return f"The longest sequence has {longest} bases; a window has {window}.", "Lower max_length."
+    window, more = search.max_length, "Pass more sequences, or ones for which the model is sure of the target"
+    if max(lengths) < window:
+        return f"The longest sequence has {max(lengths)} bases; a window has {window}.", "Lower max_length."
     if most < 1e-6:
         return (
             f"Contributions are zero: no window of {window} bases adds more than {most:.0e}.",
             "Explain another target, or check that the model's output depends on these sequences.",
         )
     if own == 0:
+        real, against, shuffled, shuffled_against = (f"{value:.3g}" for value in seqlets.highest)
         return (
-            f"No window of {window} bases stands out: the highest adds {seqlets.highest[0]:.3g}, the highest of "
-            "shuffled "
-            f"sequences {seqlets.highest[2]:.3g}; against the target, {seqlets.highest[1]:.3g} and "
-            f"{seqlets.highest[3]:.3g}.",
+            f"No window of {window} bases stands out: the highest adds {real}, the highest of shuffled sequences "
+            f"{shuffled}; against the target, {against} and {shuffled_against}.",
             f"{more}; more references make attributions less noisy; or raise seqlet_fdr above {search.seqlet_fdr:g}.",
         )
     if own < search.min_seqlets:
-        return (
-            f"{own} seqlets passed; a motif needs {search.min_seqlets} that are alike.",
-            f"{more}, or lower min_seqlets.",
-        )
+        few = f"{own} seqlets passed; a motif needs {search.min_seqlets} that are alike."
+        return few, f"{more}, or lower min_seqlets."
     if not patterns:
         return (
             f"{own} seqlets passed, and no {search.min_seqlets} of them are alike.",
             f"{more}; the model may use composition or single bases rather than motifs.",
         )
     return (
-        f"{patterns} patterns were found, as often in shuffled sequences: none has q <= "
+        f"{patterns} patterns were found, but as often in shuffled sequences: none has q <= "
         f"{search.significance_threshold:g}.",
         f"{more}, or lower seqlet_fdr.",
     )
@@ -235,9 +231,8 @@ def discover_motifs(
     min_length, max_length : int
         Fewest and most columns of a motif; seqlets are windows of `max_length` bases.
     significance_threshold : float
-        Largest q-value of a motif: by Benjamini and Hochberg over patterns, of the probability that noise has as
-        many of
-        its places in real sequences rather than shuffled ones.
+        Largest q-value of a motif: by Benjamini and Hochberg over patterns, of the probability that noise has as many
+        of its places in real sequences rather than shuffled ones.
     max_motifs : int
         Motifs that are kept, those with most contribution in all.
     seqlet_fdr : float
@@ -263,7 +258,7 @@ def discover_motifs(
 
     See Also
     --------
-    genomic_lens.interpretability.motif_matches.match_motifs : names for what was found.
+    genomic_lens.interpretability.motif_analyzer.GenomicMotifAnalyzer : from sequences on, with names and figures.
     """
     search = Search(
         min_length, max_length, significance_threshold, max_motifs, seqlet_fdr, min_seqlets, max_seqlets
@@ -281,7 +276,7 @@ def discover_motifs(
     found = [as_found(tracks, pattern, real, attributions[0]) for pattern in joined(tracks, patterns)]
     share = tracks.lengths[:real].sum() / tracks.lengths.sum()
     motifs = ranked([motif for motif in found if motif.sequences], share, search)
-    return summary(attributions, null, tracks, seqlets, motifs, len(found), search)
+    return summary(attributions, null, seqlets, motifs, len(found), search)
 
 # %% ../../nbs/interpretability/64_motif_discovery.ipynb #374d252d
 def strongest(seqlets: Seqlets, count: int) -> Seqlets:
@@ -291,21 +286,19 @@ def strongest(seqlets: Seqlets, count: int) -> Seqlets:
 
 
 def summary(
-    attributions: Sequence[Attribution], null: Sequence[Attribution], tracks: Tracks, seqlets: Seqlets,
-    motifs: tuple[Motif, ...], patterns: int, search: Search,
+    attributions: Sequence[Attribution], null: Sequence[Attribution], seqlets: Seqlets, motifs: tuple[Motif, ...],
+    patterns: int, search: Search,
 ) -> MotifDiscovery:  # fmt: skip
     """The record of a search."""
     own, false = int((~seqlets.null).sum()), int(seqlets.null.sum())
-    real = tracks.lengths[: len(attributions)]
-    ratio = real.sum() / max(1, tracks.lengths.sum() - real.sum())
-    reason, advice = ("", "") if motifs else why_nothing(tracks, seqlets, patterns, search)
+    lengths = np.array([len(record.sequence) for record in attributions])
+    ratio = lengths.sum() / max(1, sum(len(record.sequence) for record in null))
+    reason, advice = ("", "") if motifs else why_nothing(lengths, seqlets, patterns, search)
     made = attributions[0]
     return MotifDiscovery(
-        motifs=motifs, lengths=real, seqlets=own, null_seqlets=false,
-        false_share=false * ratio / own if own else np.nan,
-        thresholds=seqlets.thresholds, window=search.max_length, dropped=patterns - len(motifs),
-        reason=reason, advice=advice,
-        seqlet_fdr=search.seqlet_fdr, significance_threshold=search.significance_threshold, target=made.target,
-        method=made.method, baseline=made.baseline, null=f"{len(null):,} shuffled sequences", seed=made.seed,
-        model=made.model,
+        motifs=motifs, lengths=lengths, seqlets=own, null_seqlets=false,
+        false_share=false * ratio / own if own else np.nan, thresholds=seqlets.thresholds, window=search.max_length,
+        dropped=patterns - len(motifs), reason=reason, advice=advice, seqlet_fdr=search.seqlet_fdr,
+        significance_threshold=search.significance_threshold, target=made.target, method=made.method,
+        baseline=made.baseline, null=f"{len(null):,} shuffled sequences", seed=made.seed, model=made.model,
     )  # fmt: skip

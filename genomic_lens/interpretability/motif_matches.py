@@ -116,9 +116,8 @@ def match_motifs(motifs: Motif | Sequence[Motif], database: Database = None, bes
 def tomtom(motifs: Sequence[Motif], targets: Mapping[str, np.ndarray]) -> np.ndarray:
     """What memelite's `tomtom` says of motifs and targets: (5, motifs, targets).
 
-    p-values, scores, offsets (column of the target below column 0 of the motif), overlaps, and whether the target
-    lies as
-    its reverse complement.
+    p-values, scores, offsets (column of the target below column 0 of the motif), overlaps, and whether the target is
+    turned to the other strand.
     """
     try:
         from memelite import tomtom as compare

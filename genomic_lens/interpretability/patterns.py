@@ -73,9 +73,8 @@ def lay_out(attributions: Sequence[Attribution], margin: int = 60) -> Tracks:
     for row, record in enumerate(attributions):
         if record.hypothetical is None or "".join(record.letters) != "ACGT":
             raise DataError(
-                f"Attribution {row} has no hypothetical contributions of A, C, G and T, which are what is compared; "
-                "pass "
-                "what attribute() returned."
+                f"Attribution {row} has no hypothetical contributions of A, C, G and T, which are compared; pass what "
+                "attribute() returned."
             )
         place = slice(margin, margin + lengths[row])
         known = np.isfinite(record.hypothetical).all(1)
@@ -282,17 +281,24 @@ def cluster(tracks: Tracks, seqlets: Seqlets, sign: int, window: int, smallest: 
     if len(chosen) < smallest:
         return []
     core, tfmodisco = modisco()
+    known = tracks.one_hot.any(-1, keepdims=True)
     track_set = core.TrackSet(
-        one_hot=tracks.one_hot, contrib_scores=tracks.one_hot * tracks.hypothetical,
+        one_hot=np.where(known, tracks.one_hot, np.float32(0.25)),  # its frequencies have no way to say "unknown"
+        contrib_scores=tracks.one_hot * tracks.hypothetical,
         hypothetical_contribs=tracks.hypothetical,
-    )  # fmt: skip
+    )
     before, after = tracks.margin - FLANK, tracks.margin + window + FLANK
     spans = [(int(seqlets.sequence[which]), int(seqlets.start[which])) for which in chosen]
-    found = tfmodisco.seqlets_to_patterns(
-        track_set.create_seqlets([core.Seqlet(row, start + before, start + after, False) for row, start in spans]),
-        track_set, track_signs=sign, trim_to_window_size=window, initial_flank_to_add=FLANK, n_leiden_runs=RUNS,
-        final_min_cluster_size=smallest,
-    )  # fmt: skip
+    coordinates = [core.Seqlet(row, start + before, start + after, False) for row, start in spans]
+    try:
+        found = tfmodisco.seqlets_to_patterns(
+            track_set.create_seqlets(coordinates), track_set, track_signs=sign, trim_to_window_size=window,
+            initial_flank_to_add=FLANK, n_leiden_runs=RUNS, final_min_cluster_size=smallest,
+        )  # fmt: skip
+    except ValueError as error:  # how it ends where no two seqlets are near each other
+        if "empty sequence" not in str(error):
+            raise
+        found = []
     return [Pattern(places(pattern.seqlets, tracks.margin), len(pattern), sign) for pattern in found or []]
 
 

@@ -102,8 +102,7 @@ def positional_patterns(
         Of heads of attention.
     rows : int or None
         Rows of a sequence; if it has more bases, one row is drawn from each of so many equal parts. None: 256, and
-        fewer
-        of more than 16,384 bases, down to 64.
+        fewer of more than 16,384 bases, down to 64.
     seed : int
 
     Returns

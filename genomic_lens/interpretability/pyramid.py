@@ -22,13 +22,14 @@ from ..model.long_convolution import long_convolution
 from ..model.operators import HyenaMixing, MixingOperator, Path
 
 # %% auto #0
-__all__ = ['MOST', 'BUDGET', 'SAMPLED', 'BLOCK', 'MapWindow', 'check_separable', 'AttentionPyramid', 'line', 'fineness',
+__all__ = ['MOST', 'BUDGET', 'SAMPLED', 'STEP', 'BLOCK', 'MapWindow', 'check_separable', 'AttentionPyramid', 'line', 'fineness',
            'exact_cell', 'draw_cells', 'pooling_error', 'diagonal_distance', 'pooled_record']
 
 # %% ../../nbs/interpretability/43_pyramid.ipynb #a3649d0a
 MOST = 16  # bins along a cell's side, at most
 BUDGET = 2**28  # channels times pairs of bins in a view
 SAMPLED = 8  # cells of a view that are counted out pair by pair
+STEP = 2**13  # bases of a row or column at a time
 BLOCK = 32  # bases a side of the blocks in which the diagonal form is compared with norms
 
 # %% ../../nbs/interpretability/43_pyramid.ipynb #865b0bba
@@ -228,9 +229,10 @@ def line(pyramid: AttentionPyramid, position: int, norms: Callable, magnitudes: 
     """A row or a column of a map, strip by strip, from what gives a strip of norms, or of magnitudes."""
     if not 0 <= position < pyramid.length:
         raise DataError(f"Base {position:,} came; expected 0 to {pyramid.length - 1:,}.")
-    one, parts = range(position, position + 1), strips(pyramid.length, pyramid.map.width)
+    one = range(position, position + 1)
+    parts = [range(start, min(start + STEP, pyramid.length)) for start in range(0, pyramid.length, STEP)]
     if pyramid.kind == "diagonal":
-        return torch.cat([norms(one, range(part.start, part.stop)) for part in parts])
+        return torch.cat([norms(one, part) for part in parts])
     values = torch.cat([magnitudes(position, part.start, part.stop) for part in parts])
     return values.masked_fill(~(pyramid.known & pyramid.known[position]), torch.nan)
 

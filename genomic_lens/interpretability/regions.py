@@ -119,8 +119,16 @@ def marginalised(experiment: Experiment) -> Found:
 # %% ../../nbs/interpretability/09_regions.ipynb #47a09053
 @torch.no_grad()
 def averaged(experiment: Experiment) -> Found:
-    """Each region covered with the mean embedding of the four letters; masked bases stay as they are."""
+    """Each region covered with the mean embedding of the four letters; masked bases stay as they are.
+
+    Raises
+    ------
+    ConfigurationError
+        If the model reads the bases themselves, as those of words and patches do.
+    """
     model, tokenizer = experiment.model, experiment.tokenizer
+    if getattr(model.config, "kmer_sizes", None) or getattr(model.config, "chunks_by", None) == "patches":
+        raise ConfigurationError("fill='mean' came; this model reads words or patches of bases: pass fill='n'.")
     ids = tokenizer.encode(experiment.sequence)
     table, offsets = model.get_input_embeddings().weight, tokenizer.offsets(experiment.sequence)
     pooled = torch.from_numpy(~np.isin(ids, tokenizer.masked_ids)).to(table.device)
@@ -194,7 +202,7 @@ def region_importance(
     DataError
         If a region is empty or leaves the sequence.
     ConfigurationError
-        For an unknown way or target.
+        For an unknown way or target, and for fill="mean" where the model reads words or patches of bases.
 
     Examples
     --------

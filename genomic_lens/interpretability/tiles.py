@@ -17,7 +17,7 @@ from torch import nn
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError, ModelError
 from .hidden_attention import hidden_attention
-from .pyramid import AttentionPyramid, MapWindow, pooled_record
+from .pyramid import STEP, AttentionPyramid, MapWindow, pooled_record
 from .separable_maps import separates
 from ..model.operators import MixingOperator, Path
 from ..model.pretrained import fingerprint
@@ -25,7 +25,7 @@ from ..model.tracing import mixers, trace
 from ..records import HiddenAttention, PooledAttention
 
 # %% auto #0
-__all__ = ['TILE', 'EXACT', 'ROWS', 'STRATA', 'NEAR', 'STEP', 'KEPT', 'MapPlace', 'HiddenAttentionTiles', 'kept', 'row_energy',
+__all__ = ['TILE', 'EXACT', 'ROWS', 'STRATA', 'NEAR', 'KEPT', 'MapPlace', 'HiddenAttentionTiles', 'kept', 'row_energy',
            'stratified', 'token_of_base']
 
 # %% ../../nbs/interpretability/45_tiles.ipynb #c2dfa946
@@ -34,7 +34,6 @@ EXACT = 256  # bases up to which a share is computed from all pairs
 ROWS = 16  # bases whose rows stand for those of longer sequences
 STRATA = 2048  # parts of a row, each of which one base stands for where rows are longer
 NEAR = 16  # bases on either side of a row's own that are all looked at
-STEP = 2**13  # columns whose norms are computed at a time where rows are long
 KEPT = 2**21  # bases in the operators that are kept, one at least, and in the pyramids
 
 

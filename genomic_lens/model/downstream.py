@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 # %% auto #0
 __all__ = ['KINDS', 'KEPT', 'FEW', 'STEP', 'ROWS', 'looks_back_only', 'HyenaReference', 'streams_after', 'AttentionReference',
            'Reference', 'pass_reference', 'filtered', 'times', 'mix_changed', 'attend_changed', 'bend',
-           'at_each_position', 'pass_block', 'variant_logits', 'read_states']
+           'at_each_position', 'pass_block', 'variant_logits', 'pools', 'read_each', 'read_pooled']
 
 # %% ../../nbs/model/47_downstream.ipynb #363e50d5
 KINDS = (
@@ -136,11 +137,11 @@ class Reference:
     layers: list[HyenaReference | AttentionReference]
     states: torch.Tensor
 
-    @property
+    @cached_property
+    @torch.no_grad()
     def logits(self) -> torch.Tensor:
         """What the model says of the sequence itself, (1, classes) or (1, length, classes)."""
-        with torch.no_grad():
-            return read_states(self, self.ids, self.states, 0)
+        return read_pooled(self, self.ids, self.states, 0) if pools(self.model) else read_each(self.model, self.states)
 
 
 @torch.no_grad()
@@ -340,15 +341,26 @@ def variant_logits(reference: Reference, ids: torch.Tensor, start: int, width: i
     hidden = backbone.embed(torch.cat([before, ids[:, :wide]], dim=1), None)[:, before.shape[1] :]
     for block, whole, past in zip(backbone.layers, reference.inputs, reference.layers, strict=True):
         hidden = pass_block(block, whole, past, hidden, start, stop)
-    return read_states(reference, ids, backbone.ln_f(hidden), start)
+    states = backbone.ln_f(hidden)
+    if pools(reference.model):
+        return read_pooled(reference, ids, states, start)
+    before = reference.logits[:, :start].expand(batch, -1, -1)
+    return torch.cat([before, read_each(reference.model, states)], dim=1)
 
 
-def read_states(reference: Reference, ids: torch.Tensor, states: torch.Tensor, start: int) -> torch.Tensor:
-    """Logits of variants from their (batch, tokens, width) states from `start` on."""
+def pools(model: nn.Module) -> bool:
+    """Whether a model has one answer a sequence, rather than one a token."""
+    return not isinstance(model, (HyenaGLTForCausalLM, HyenaGLTForTokenClassification))
+
+
+def read_each(model: nn.Module, states: torch.Tensor) -> torch.Tensor:
+    """Logits of tokens from their states."""
+    return model.scores(states) if isinstance(model, HyenaGLTForCausalLM) else model.head(states)
+
+
+def read_pooled(reference: Reference, ids: torch.Tensor, states: torch.Tensor, start: int) -> torch.Tensor:
+    """Logits of variants from their (batch, tokens, width) states from `start` on, pooled with those before it."""
     model, before = reference.model, reference.states[:, :start]
-    if isinstance(model, (HyenaGLTForCausalLM, HyenaGLTForTokenClassification)):
-        score = model.scores if isinstance(model, HyenaGLTForCausalLM) else model.head
-        return score(torch.cat([before.expand(len(ids), -1, -1), states], dim=1))
     masks = (model.backbone.content_mask(part, None, part) for part in (reference.ids[:, :start], ids))
     mask = torch.cat([part.expand(len(ids), -1) for part in masks], dim=1)
     weights = pool_weights(mask, model.config.pooling).to(states.dtype)[:, None]

@@ -164,7 +164,7 @@ def pair_matrix(table: pd.DataFrame) -> tuple[list[str], np.ndarray, list[list[s
     Parameters
     ----------
     table : DataFrame
-        One row a pair of motifs: `first`, `second`, counts, odds ratio, p and q.
+        Of `genomic_lens.interpretability.motif_analyzer.motif_cooccurrence`.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def plot_motif_cooccurrence(table: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     table : DataFrame
-        One row a pair of motifs: `first`, `second`, counts, odds ratio, p and q.
+        Of `genomic_lens.interpretability.motif_analyzer.motif_cooccurrence`.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def draw_motif_cooccurrence(table: pd.DataFrame, ax: Axes | None = None) -> Axes
     Parameters
     ----------
     table : DataFrame
-        One row a pair of motifs: `first`, `second`, counts, odds ratio, p and q.
+        Of `genomic_lens.interpretability.motif_analyzer.motif_cooccurrence`.
     ax : matplotlib.axes.Axes or None
         Where; None: a new figure.
 
@@ -275,9 +275,8 @@ def draw_motif_cooccurrence(table: pd.DataFrame, ax: Axes | None = None) -> Axes
     for row, column in np.argwhere(np.isfinite(odds)):
         dark = abs(odds[row, column]) > 0.6 * limit
         ax.text(column, row, words[row][column], ha="center", va="center", size=9, color="white" if dark else "black")
-    ax.set_xticks(
-        range(len(names)), names, rotation=30 if len(names) > 4 else 0, ha="right" if len(names) > 4 else "center"
-    )
+    slanted = {"rotation": 30, "ha": "right"} if len(names) > 4 else {}
+    ax.set_xticks(range(len(names)), names, **slanted)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, aspect=14)

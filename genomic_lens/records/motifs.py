@@ -105,8 +105,7 @@ class MotifDiscovery(Record):
     """Motifs that a model uses, found in its attributions of many sequences.
 
     A dictionary's way in works too: ``["top_motifs"]`` and ``["discovered_patterns"]`` are the motifs, ``["count"]``
-    their
-    number, and every attribute has its own name.
+    their number, and every attribute has its own name.
 
     Attributes
     ----------

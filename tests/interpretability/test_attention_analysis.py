@@ -108,6 +108,7 @@ def test_some_layers_and_heads(striped):
         ({"head_range": (0, 4)}, "head_range is .0, 4.; the model has 4 heads"),
         ({"aggregation": "sum"}, "aggregation='sum', parts=None came; expected one of mean, max, per_head"),
         ({"parts": 0}, "at least one part"),
+        ({"head_range": 1}, "head_range is 1; expected a pair"),
     ],
 )
 def test_ranges_and_names_that_do_not_exist_are_refused(striped, options, message):

@@ -8,7 +8,11 @@ from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ConfigurationError, DataError
 from genomic_lens.interpretability.edits import ONWARDS, WHOLE, Edit, edited_logits, edited_outputs
 from genomic_lens.interpretability.questions import read_output
-from genomic_lens.model import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from genomic_lens.model import (
+    HyenaGLTForCausalLM,
+    HyenaGLTForSequenceClassification,
+    HyenaGLTForTokenClassification,
+)
 from tests.model.test_stages import WAYS, small_model
 
 from .conftest import build_model
@@ -51,17 +55,11 @@ def test_an_edit_that_changes_nothing_gives_the_very_same_answer():
 @pytest.mark.parametrize("way", WAYS)
 def test_chunks_of_a_variant_are_its_own(way):
     """Nothing is held: the boundaries are those that the model would put into the variant."""
-    tokenizer, model = DNATokenizer(), small_model(build_kind(way), WAYS[way])
+    tokenizer, model = DNATokenizer(), small_model(HyenaGLTForSequenceClassification, WAYS[way])
     answers = edited_outputs(model, tokenizer, SEQUENCE, EDITS[:6], 0)
     expected = [by_hand(model, tokenizer, edit.of(SEQUENCE), 0) for edit in EDITS[:6]]
     np.testing.assert_allclose(answers.outputs, expected, atol=1e-9)
     assert answers.method == WHOLE
-
-
-def build_kind(way):
-    from genomic_lens.model import HyenaGLTForSequenceClassification
-
-    return HyenaGLTForSequenceClassification
 
 
 @pytest.mark.parametrize("options", [{"two_sided": True}, {"kmer_sizes": (3,)}, {"layout": "se-attention"}])

@@ -53,7 +53,7 @@ def test_a_record_that_is_binned_already_keeps_its_span_and_says_so():
     record = map_of(np.ones((10, 10)), (0, 1000), (0, 1000))
     figure = plot_hidden_attention(record)
     assert (figure.data[0].x[0], figure.data[0].x[-1]) == (-0.5, 999.5)
-    assert "each cell stands for 100 × 100 bases" in figure.layout.title.text
+    assert "each cell is the mean of 100 × 100 bases" in figure.layout.title.text
 
 
 def test_masked_cells_are_grey_or_hatched_and_not_the_colour_of_zero(looks):
@@ -120,3 +120,48 @@ def test_a_map_of_zeros_or_masks_alone_can_be_drawn(looks):
     assert zeros.zmin < zeros.zmax
     masked = plot_hidden_attention(replace(looks, weights=np.full((10, 20), np.nan)))
     assert "all cells are masked" in masked.layout.meta["alt"]
+
+
+KINDS = {
+    "diagonal": ("Hidden attention (channels apart) of layer 2, value path", "channels apart", {"error": 0.02}),
+    "signed": ("Signed hidden attention of layer 2, value path", "trace", {}),
+    "contribution": ("Contributions to donor of layer 2", "contribution", {"direction": "donor", "error": 1e-7}),
+    "weights": ("Attention weights of layer 2, head 3", "attention weight", {"head": 3}),
+    "rollout": ("Hidden attention through layers 0 to 2, value path", "all layers", {"layers": (0, 2), "probes": 32}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_says_what_a_cell_holds(looks, kind):
+    title, unit, options = KINDS[kind]
+    record = replace(looks, kind=kind, **options)
+    figure, ax = plot_hidden_attention(record), draw_hidden_attention(record)
+    assert title in figure.layout.title.text
+    assert title in words(ax)
+    assert unit in figure.data[0].colorbar.title.text
+    assert figure.layout.meta["alt"].startswith(title)
+
+
+def test_kinds_that_have_a_sign_are_symmetric_and_the_others_begin_at_zero(looks):
+    for kind in KINDS:
+        heat = plot_hidden_attention(replace(looks, kind=kind)).data[0]
+        assert heat.zmin == (-0.8 if kind in ("signed", "contribution") else 0)
+    with pytest.raises(DataError, match="has no logarithm"):
+        plot_hidden_attention(replace(looks, kind="contribution"), log=True)
+
+
+def test_errors_are_told_where_there_are_any(looks):
+    expected = {
+        "diagonal": "off the exact norms by 0.02",
+        "contribution": "rows add up to within 1e-07",
+        "rollout": "from 32 probes, standard error 0.05",
+    }
+    for kind, sentence in expected.items():
+        record = replace(looks, kind=kind, error=float(sentence.split()[-1]), probes=32)
+        assert sentence in plot_hidden_attention(record).layout.title.text
+    assert "within" not in plot_hidden_attention(replace(looks, kind="contribution")).layout.title.text
+
+
+def test_weights_and_contributions_say_whose_share_is_shown(looks):
+    title = plot_hidden_attention(replace(looks, kind="weights")).layout.title.text
+    assert "the value path shows 47 % of the Jacobian" in title

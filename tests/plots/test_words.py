@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from genomic_lens.errors import DataError
+from genomic_lens.plots import plot_chunks, plot_modes
 from genomic_lens.plots.words import describe
-from genomic_lens.records import HiddenAttention, Score
+from genomic_lens.records import ChunkMap, HiddenAttention, ModeBank, Score
 
 
 def test_attribution_names_the_strongest_base_the_gap_and_the_masks(donor):
@@ -76,3 +77,11 @@ def test_history_names_ends_and_lowest_evaluation():
 def test_what_is_no_record_is_refused():
     with pytest.raises(DataError, match="no words for a int"):
         describe(3)
+
+
+def test_modes_and_chunks_have_the_words_of_their_figures():
+    bank = ModeBank(2, np.array([[5.0, 80.0]]), np.full((1, 2), np.inf), np.array([[0.4, 0.6]]))
+    assert describe(bank) == plot_modes(bank).layout.meta["alt"]
+    start = np.array([[True, False, True, False, False, False]])
+    chunks = ChunkMap("A" * 6, start * 0.9, start, start * 0.9, start.cumsum(1) - 1)
+    assert describe(chunks) == plot_chunks(chunks).layout.meta["alt"]
