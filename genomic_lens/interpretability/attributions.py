@@ -29,7 +29,7 @@ from genomic_lens.interpretability.gradients import (
 )
 from .leaks import CompletenessWarning, leak_words, leaks
 from .questions import Question, Target, ask, read_output, shared_by_words
-from .references import BASELINES, Baseline, check_baseline
+from .references import Baseline, baseline_words, check_baseline
 from ..model.gates import evaluating
 from ..model.pretrained import fingerprint
 from ..model.routing import frozen_routing
@@ -144,8 +144,7 @@ class Settings(NamedTuple):
     @property
     def words(self) -> tuple[str, str]:
         """Method and baseline, as a record names them."""
-        blur = f" over {self.blur:g} bases" if self.baseline == "blur" else ""
-        return METHODS[self.method].words.format(**self._asdict()), BASELINES[self.baseline] + blur
+        return METHODS[self.method].words.format(**self._asdict()), baseline_words(self.baseline, self.blur)
 
     def question(self, model: nn.Module, tokenizer: DNATokenizer, ids: np.ndarray) -> Question:
         """The question about one sequence."""
@@ -277,9 +276,10 @@ def attribute(
     method : str
         "exact", "integrated_gradients", "layer_integrated_gradients", "gradient", "noise_tunnel", "guided_backprop" or
         "occlusion"; `genomic_lens.interpretability.gradients` says what each does.
-    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"} or None
+    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"}, a sequence, or None
         What the sequence is compared with; "shuffled" averages over dinucleotide shuffles, "random" over bases in any
-        order. None: shuffles where contributions add up, else the mean of the four bases, which corrects gradients.
+        order. A sequence of the same length, such as the wild type of a variant, is compared with as it is. None:
+        shuffles where contributions add up, else the mean of the four bases, which corrects gradients.
     references, seed : int
         Number of shuffles and their seed, which is that of noise, too.
     batch_size : int

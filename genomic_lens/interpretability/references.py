@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from ..data.alphabets import DNA_LETTERS, IUPAC_CODES
 from ..data.tokenizers import DNATokenizer
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, DataError
 
 # %% auto #0
-__all__ = ['Baseline', 'BASELINES', 'AS_SEQUENCES', 'MANY', 'SHUFFLES', 'last_steps', 'dinucleotide_shuffle', 'check_baseline',
-           'reference_ids', 'blurred', 'reference_embeddings']
+__all__ = ['Baseline', 'BASELINES', 'AS_SEQUENCES', 'MANY', 'SHUFFLES', 'last_steps', 'dinucleotide_shuffle', 'is_sequence',
+           'baseline_words', 'check_baseline', 'reference_ids', 'blurred', 'reference_embeddings']
 
 # %% ../../nbs/interpretability/10_references.ipynb #ecc12561
-Baseline = Literal["shuffled", "random", "mean", "n", "zero", "blur"]
+Baseline = Literal["shuffled", "random", "mean", "n", "zero", "blur"] | str
 
 BASELINES = {
     "shuffled": "dinucleotide shuffles",
@@ -90,6 +91,30 @@ def dinucleotide_shuffle(ids: np.ndarray, generator: np.random.Generator) -> np.
 SHUFFLES = {"shuffled": dinucleotide_shuffle, "random": lambda ids, generator: generator.permutation(ids)}
 
 
+def is_sequence(baseline: str) -> bool:
+    """Whether a baseline is a sequence itself, rather than the name of a way to make one.
+
+    Examples
+    --------
+    >>> is_sequence("GATTACA"), is_sequence("blur")
+    (True, False)
+    """
+    return bool(baseline) and baseline not in BASELINES and set(baseline.upper()) <= {*DNA_LETTERS, *IUPAC_CODES, "U"}
+
+
+def baseline_words(baseline: Baseline, blur: float = 10.0) -> str:
+    """How a record names a baseline.
+
+    Examples
+    --------
+    >>> baseline_words("blur"), baseline_words("GATTACAGATTACA")
+    ('the sequence blurred over 10 bases', 'the sequence GATTACAGAT… of 14 bases')
+    """
+    if baseline in BASELINES:
+        return BASELINES[baseline] + (f" over {blur:g} bases" if baseline == "blur" else "")
+    return f"the sequence {baseline[:10]}{'…' * (len(baseline) > 10)} of {len(baseline):,} bases"
+
+
 def check_baseline(baseline: str) -> None:
     """Refuse a baseline that there is not.
 
@@ -102,8 +127,9 @@ def check_baseline(baseline: str) -> None:
     --------
     >>> check_baseline("blur")
     """
-    if baseline not in BASELINES:
-        raise ConfigurationError(f"Baseline {baseline!r} came; expected one of {', '.join(BASELINES)}.")
+    if baseline not in BASELINES and not is_sequence(baseline):
+        names = ", ".join(BASELINES)
+        raise ConfigurationError(f"Baseline {baseline!r} came; expected one of {names}, or a sequence of bases.")
 
 
 def reference_ids(
@@ -117,7 +143,7 @@ def reference_ids(
         The sequence.
     tokenizer : DNATokenizer
         Says which ids are masked.
-    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"}
+    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"} or a sequence
     count, seed : int
         Number of shuffled or random references and their seed.
 
@@ -130,6 +156,8 @@ def reference_ids(
     ------
     ConfigurationError
         For an unknown baseline.
+    DataError
+        For a sequence of another length.
 
     Examples
     --------
@@ -137,9 +165,17 @@ def reference_ids(
     array([[11, 11, 11]])
     """
     check_baseline(baseline)
+    letters = ~np.isin(ids, tokenizer.masked_ids)
+    if is_sequence(baseline):
+        given = tokenizer.encode(baseline)
+        if len(given) != len(ids):
+            raise DataError(
+                f"The baseline has {len(given):,} tokens and the sequence {len(ids):,}; contributions are to a change "
+                "from one to the other, base by base: pass a sequence of the same length."
+            )
+        return np.where(letters, given, ids)[None]
     if baseline not in AS_SEQUENCES:
         return None
-    letters = ~np.isin(ids, tokenizer.masked_ids)
     if baseline == "n":
         return np.where(letters, tokenizer.tokens.index("N"), ids)[None]
     rows = np.repeat(ids[None], count, axis=0)
@@ -194,7 +230,7 @@ def reference_embeddings(
         The sequence.
     tokenizer : DNATokenizer
         Says which ids are letters and which are masked.
-    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"}
+    baseline : {"shuffled", "random", "mean", "n", "zero", "blur"} or a sequence
     count, seed : int
         Number of shuffled or random references and their seed; the other baselines have one reference.
     blur : float

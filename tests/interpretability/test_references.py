@@ -9,7 +9,7 @@ import torch
 from scipy.stats import chisquare
 
 from genomic_lens.data.tokenizers import DNATokenizer
-from genomic_lens.errors import ConfigurationError
+from genomic_lens.errors import ConfigurationError, DataError
 from genomic_lens.interpretability.references import (
     BASELINES,
     dinucleotide_shuffle,
@@ -182,5 +182,19 @@ def test_a_sequence_without_letters_is_its_own_reference():
 
 
 def test_an_unknown_baseline_is_refused():
-    with pytest.raises(ConfigurationError, match="'gc' came; expected one of shuffled, random, mean, n, zero, blur"):
-        reference_embeddings(TABLE, np.array([7]), DNATokenizer(), "gc", 1, 0)
+    with pytest.raises(ConfigurationError, match="'median' came; expected one of shuffled, random, mean, n, zero, blur"):
+        reference_embeddings(TABLE, np.array([7]), DNATokenizer(), "median", 1, 0)
+
+
+def test_a_sequence_is_its_own_reference_where_bases_are_known():
+    tokenizer = DNATokenizer(special="cls_sep")
+    ids = tokenizer.encode("GANTACA")
+    rows = reference_ids(ids, tokenizer, "ccctaca", count=5, seed=0)
+    assert rows.shape == (1, len(ids))
+    assert tokenizer.decode(rows[0]) == "CCNTACA"  # what is masked in the sequence stays as it is
+
+
+def test_a_sequence_of_another_length_is_refused():
+    tokenizer = DNATokenizer()
+    with pytest.raises(DataError, match="6 tokens and the sequence 7"):
+        reference_ids(tokenizer.encode("GATTACA"), tokenizer, "GATTAC", count=1, seed=0)
