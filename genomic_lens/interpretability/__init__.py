@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "analysis": ["create_combined_analysis_plot"],
         "attention_analysis": ["AttentionAnalyzer", "HyenaAttentionAnalyzer"],
         "attributions": ["attribute"],
         "chunks": ["boundary_profile", "chunk_map", "chunk_statistics"],
