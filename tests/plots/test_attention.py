@@ -53,7 +53,7 @@ def test_a_record_that_is_binned_already_keeps_its_span_and_says_so():
     record = map_of(np.ones((10, 10)), (0, 1000), (0, 1000))
     figure = plot_hidden_attention(record)
     assert (figure.data[0].x[0], figure.data[0].x[-1]) == (-0.5, 999.5)
-    assert "each cell is the mean of 100 × 100 bases" in figure.layout.title.text
+    assert "each cell stands for 100 × 100 bases" in figure.layout.title.text
 
 
 def test_masked_cells_are_grey_or_hatched_and_not_the_colour_of_zero(looks):

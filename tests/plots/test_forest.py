@@ -37,7 +37,7 @@ def test_rows_are_folds_nulls_and_q(found):
     band, dots = plot_feature_enrichment(found).data
     assert list(dots.y) == ["donor, layer 0", "donor, layer 1", "all, layer 1"]
     np.testing.assert_array_equal(np.array(dots.x, dtype=float), found.fold)
-    np.testing.assert_allclose(np.array(band.base) + np.array(band.x), found.null_high)
+    np.testing.assert_allclose(np.array(band.base, dtype=float) + np.array(band.x, dtype=float), found.null_high)
     texts = [note.text for note in plot_feature_enrichment(found).layout.annotations if note.text]
     assert texts == ["1.10, q = 0.5", "2.00, q = 0.004", "not tested"]
 
