@@ -12,11 +12,10 @@ from typing import Any
 import anywidget
 import ipywidgets as widgets
 import pandas as pd
-import plotly.graph_objects as go
 from torch import nn
 
 from .assets import widget_script, widget_style
-from .panels import Panel
+from .panels import LiveFigure, Panel
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError, GenomicLensError
 from ..interpretability.chunks import chunk_map, chunk_statistics
@@ -78,8 +77,7 @@ class ChunkView(Panel):
         margin = {"l": 72, "r": 12, "t": 12, "b": 44}
         figure.update_layout(title=None, height=figure.layout.height - figure.layout.margin.t + 12, margin=margin)
         figure.update_layout(dragmode=False).update_xaxes(fixedrange=True).update_yaxes(fixedrange=True)
-        self.figure = go.FigureWidget(figure)
-        self.figure._config = {"responsive": True, "displaylogo": False, "displayModeBar": False}
+        self.figure = LiveFigure(figure)
         words = "Where the model cuts the sequence; each band is a chunk."
         super().__init__("chunks", words, [self.head, self.figure], [self.first, self.width])
         self.first.observe(self._moved, "value")

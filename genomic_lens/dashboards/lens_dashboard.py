@@ -5,8 +5,7 @@
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #1069b185
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from html import escape
@@ -16,6 +15,11 @@ from typing import Any
 import ipywidgets as widgets
 from torch import nn
 
+from .attention_explorer import AttentionExplorer
+from .attribution_explorer import AttributionExplorer
+from .jobs import Afterwards
+from .motif_explorer import MotifExplorer
+from .panels import hide
 from .session import QUESTIONS, LensSession
 from .track import Track
 from genomic_lens.dashboards.views import (
@@ -23,12 +27,13 @@ from genomic_lens.dashboards.views import (
 )  # fmt: skip
 from ..data.tokenizers import DNATokenizer
 from ..errors import GenomicLensError, ModelError
+from ..interpretability.motif_analyzer import MotifResults
 from ..records import FilterBank
 from ..report.lens import Annotation, Lens, LensView
 from ..report.page import Section, write_page
 
 # %% auto #0
-__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'Afterwards', 'link', 'export_page', 'known_filters', 'known_view']
+__all__ = ['SHORT', 'SHARED', 'LensDashboard', 'Explorers', 'link', 'export_page', 'known_filters', 'known_view']
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #7815757f
 SHORT = 200  # bases up to which an exported page knows every substitution
@@ -52,6 +57,8 @@ class LensDashboard(widgets.VBox):
     origin : int or None
         Boundary from which positions are counted as well, named by `origin_name`.
     title : str
+    motifs : MotifResults or None
+        Of `GenomicMotifAnalyzer.discover_motifs`, for the motif explorer.
 
     Raises
     ------
@@ -73,6 +80,7 @@ class LensDashboard(widgets.VBox):
         origin: int | None = None,
         origin_name: str = "",
         title: str = "genomic_lens",
+        motifs: MotifResults | None = None,
     ):
         self.session, self.title = LensSession(model, tokenizer, sequence), title
         self.annotations, self.origin, self.origin_name = tuple(annotations), origin, origin_name
@@ -86,7 +94,8 @@ class LensDashboard(widgets.VBox):
         self.saved = widgets.HTML()
         grid = widgets.Box([self.attention, self.filters, self.changes, self.methods])
         grid.add_class("gl-grid")
-        super().__init__([self._header(), self.prediction, self.contributions, grid])
+        self.explorers = Explorers(self.session, self.annotations, origin, motifs)
+        super().__init__([self._header(), self.prediction, self.contributions, grid, self.explorers])
         self.add_class("gl-dashboard")
         self.afterwards, self.ahead = Afterwards(), [partial(self.attention.prepare, step) for step in (1, -1)]
         link(self)
@@ -112,6 +121,7 @@ class LensDashboard(widgets.VBox):
         self.changes.show()
         self.show_contributions()
         self.show_layer()
+        self.explorers.show()
 
     def show_contributions(self) -> None:
         """Follow the choice of output and method."""
@@ -156,41 +166,54 @@ class LensDashboard(widgets.VBox):
         return written
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #83581e7d
-class Afterwards:
-    """Does something later, unless it is told to do something else before.
+class Explorers(widgets.VBox):
+    """The explorers of one sequence, one at a time, or none.
 
     Parameters
     ----------
-    seconds : float
-        How long it waits; where no event loop runs it does not.
-    between : float
-        How long it leaves to others between two things.
+    session : LensSession
+    annotations : sequence of Annotation
+    origin : int or None
+    motifs : MotifResults or None
 
-    Examples
-    --------
-    >>> Afterwards()(lambda: print("first"), lambda: print("then"))
-    first
-    then
+    Attributes
+    ----------
+    choice : ToggleButtons
+    opened : dict of str to explorer
+        Those that were opened so far.
     """
 
-    def __init__(self, seconds: float = 0.3, between: float = 0.05):
-        self.seconds, self.between, self._task = seconds, between, None
+    def __init__(
+        self, session: LensSession, annotations: Iterable[Annotation], origin: int | None, motifs: MotifResults | None
+    ):
+        same = {"session": session, "annotations": annotations, "title": ""}
+        place = (session.model, session.tokenizer, session.original)
+        self.makers = {
+            "attributions": lambda: AttributionExplorer(*place, **same),
+            "attention": lambda: AttentionExplorer(*place, origin=origin, **same),
+            "motifs": lambda: MotifExplorer(motifs, title=""),
+        }
+        options = {"no explorer": None} | {name: name for name in self.makers}
+        self.choice = widgets.ToggleButtons(description="explore", options=options, style={"button_width": "104px"})
+        self.opened: dict[str, Any] = {}
+        super().__init__([self.choice])
+        self.choice.observe(lambda _: self.choose(), "value")
 
-    def __call__(self, *acts: Callable[[], None]) -> None:
-        """Forget what has not been done yet, and do these, one after another."""
-        if self._task:
-            self._task.cancel()
-        try:
-            self._task = asyncio.get_running_loop().create_task(self._do(acts))
-        except RuntimeError:
-            for act in acts:
-                act()
+    def choose(self) -> None:
+        """Open the chosen explorer, and put the others out of sight."""
+        name = self.choice.value
+        if name and name not in self.opened:
+            self.opened[name] = self.makers[name]()
+            self.children = [self.choice, *self.opened.values()]
+        for other, explorer in self.opened.items():
+            hide(explorer, other != name)
+        self.show()
 
-    async def _do(self, acts: Iterable[Callable[[], None]]) -> None:
-        await asyncio.sleep(self.seconds)
-        for act in acts:
-            act()
-            await asyncio.sleep(self.between)
+    def show(self) -> None:
+        """Let the explorer that is open follow the sequence as it is now."""
+        explorer = self.opened.get(self.choice.value)
+        if explorer:
+            explorer.show()
 
 # %% ../../nbs/dashboards/40_lens_dashboard.ipynb #58820ccb
 def link(dashboard: LensDashboard) -> None:

@@ -12,13 +12,15 @@ from html import escape
 
 import ipywidgets as widgets
 import numpy as np
+import plotly.graph_objects as go
 
 from ..errors import GenomicLensError
 from ..records import Attribution, Prediction
 from ..report.markup import format_number
 
 # %% auto #0
-__all__ = ['Panel', 'prediction_table', 'format_signed', 'with_sign', 'adds_up', 'held', 'gap_table']
+__all__ = ['Panel', 'in_panel', 'redraw', 'LiveFigure', 'FigureRoom', 'hide', 'prediction_table', 'format_signed', 'with_sign',
+           'adds_up', 'held', 'gap_table']
 
 # %% ../../nbs/dashboards/35_panels.ipynb #1a0da44a
 class Panel(widgets.VBox):
@@ -62,6 +64,99 @@ class Panel(widgets.VBox):
     def refuse(self, why: str) -> None:
         """Say in the panel's own place why there is no picture."""
         self.children = [self.children[0], widgets.HTML(f"<p class='gl-words'>{escape(why)}</p>")]
+
+# %% ../../nbs/dashboards/35_panels.ipynb #a8d9142f
+def in_panel(figure: go.Figure, top: int = 12) -> go.Figure:
+    """A figure without its title, as high as it was below it, that stays as it is under the pointer.
+
+    Examples
+    --------
+    >>> in_panel(go.Figure(layout={"height": 300, "margin": {"t": 70}})).layout.height
+    242
+    """
+    height, margin = figure.layout.height - figure.layout.margin.t + top, {"t": top, "l": 56, "r": 8, "b": 44}
+    figure.update_layout(title=None, autosize=True, height=height, dragmode=False, margin=margin)
+    return figure.update_xaxes(fixedrange=True).update_yaxes(fixedrange=True)
+
+
+def redraw(shown: go.FigureWidget, figure: go.Figure) -> None:
+    """Let a live figure show what another shows."""
+    shown.data = ()
+    shown.add_traces(figure.data)
+    shown.layout = figure.layout
+
+
+class LiveFigure(go.FigureWidget):
+    """A figure as a live one, of which the browser hears when it is whole: what is said before, it may miss.
+
+    Parameters
+    ----------
+    figure : Figure
+
+    Examples
+    --------
+    >>> LiveFigure(go.Figure(go.Scatter(y=[1, 2]))).data[0].y
+    (1, 2)
+    """
+
+    def __init__(self, figure: go.Figure):
+        self._whole = self._answered = False
+        super().__init__(figure)
+        self._config, self._whole = {"responsive": True, "displayModeBar": False}, True
+        self._opened = self.to_json()
+        self.observe(self._hear, "_js2py_layoutDelta")
+        self.open()
+
+    def _hear(self, change: dict) -> None:
+        """At the first answer of the browser, draw what has changed since it was told."""
+        if change["new"] and not self._answered:
+            self._answered = True
+            if self.to_json() != self._opened:
+                redraw(self, go.Figure(self))
+
+    def open(self) -> None:
+        """Tell the browser."""
+        if self._whole:
+            super().open()
+
+
+class FigureRoom(widgets.VBox):
+    """A place for one figure at a time.
+
+    Attributes
+    ----------
+    figure : FigureWidget or None
+        None before the first.
+
+    Examples
+    --------
+    >>> room = FigureRoom()
+    >>> for count in (1, 2):
+    ...     room.show(go.Figure(count * [go.Scatter()], layout={"height": 300, "margin": {"t": 70}}))
+    >>> len(room.figure.data)
+    2
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.figure = None
+
+    def show(self, figure: go.Figure | None, top: int = 12) -> None:
+        """Show a figure, or none."""
+        hide(self, figure is None)
+        if figure is None:
+            return
+        figure = in_panel(figure, top)
+        if self.figure is None:
+            self.figure = LiveFigure(figure)
+            self.children = [self.figure]
+        else:
+            redraw(self.figure, figure)
+
+
+def hide(part: widgets.DOMWidget, away: bool) -> None:
+    """Take a part of a panel out of sight, or bring it back; a figure that is taken away would miss what changes."""
+    (part.add_class if away else part.remove_class)("gl-away")
 
 # %% ../../nbs/dashboards/35_panels.ipynb #a79121d1
 def prediction_table(now: Prediction, before: Prediction | None = None) -> str:
@@ -111,16 +206,25 @@ def with_sign(value: float) -> str:
     return f"{'+' if value > 0 else ''}{format_number(value)}"
 
 # %% ../../nbs/dashboards/35_panels.ipynb #d829150c
-def adds_up(record: Attribution) -> str:
-    """Whether contributions add up, and from where to where, as HTML."""
+def adds_up(record: Attribution, promised: bool = True) -> str:
+    """Whether contributions add up, and from where to where, as HTML; some methods promise no sum.
+
+    Examples
+    --------
+    >>> adds_up(Attribution("GT", np.ones(2), "donor", "gradient", "mean", 0.5, 0.0, 0.75), promised=False)[22:93]
+    '! adds up to 25 % only</span>, which this method does not promise, of t'
+    """
     good, share = record.gap <= 1e-3, "> 99.99999 %"
     if record.gap > 1e-7:
         share = f"{100 * (1 - record.gap):.{max(0, math.ceil(-math.log10(100 * record.gap)))}f} %"
     words = f"✓ adds up to {share}" if good else f"! adds up to {share} only"
+    if record.gap >= 1:
+        words = f"! does not add up, off by {100 * record.gap:.0f} %"
+    promise = "" if good or promised else ", which this method does not promise,"
     references = f" × {record.references}" if record.references > 1 else ""
     start = f"{format_number(record.reference_output)} (baseline: {escape(record.baseline)}{references})"
     return (
-        f"<span class='gl-{'good' if good else 'poor'}'>{words}</span> of the step from {start} to "
+        f"<span class='gl-{'good' if good else 'poor'}'>{words}</span>{promise} of the step from {start} to "
         f"{format_number(record.output)} (this sequence). Method: {escape(record.method)}.{held(record)}"
     )
 

@@ -6,43 +6,105 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import nn
 
+from .jobs import Tick, watched
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError
 from ..interpretability.attributions import attribute
 from ..interpretability.chunks import chunk_map
 from ..interpretability.filters import filter_bank
+from ..interpretability.leaks import CompletenessWarning
 from ..interpretability.predictions import class_names, predict
+from ..interpretability.questions import Target
+from ..interpretability.references import MANY
 from ..interpretability.substitutions import substitutions
 from ..interpretability.tiles import HiddenAttentionTiles
+from ..model.gates import evaluating
 from ..model.tracing import mixers
 from ..records import Attribution, ChunkMap, FilterBank, Prediction, Substitutions
 
 # %% auto #0
-__all__ = ['QUESTIONS', 'LONG', 'Question', 'LensSession']
+__all__ = ['QUESTIONS', 'LONG', 'TOGETHER', 'Question', 'passes', 'pace', 'heard', 'LensSession']
 
 # %% ../../nbs/dashboards/30_session.ipynb #f293efc1
 class Question(NamedTuple):
-    """A way to ask for contributions, by the names of `attribute`."""
+    """A way to ask for contributions, by the names of `attribute`; no number of references is the session's."""
 
     method: str
     baseline: str
+    references: int | None = None
+    steps: int = 50
+    samples: int = 25
+    noise: float = 0.15
+    window: int = 1
+    blur: float = 10.0
 
 
 QUESTIONS = {
     "exact rules, dinucleotide shuffles": Question("exact", "shuffled"),
     "exact rules, mean of the bases": Question("exact", "mean"),
     "integrated gradients, mean of the bases": Question("integrated_gradients", "mean"),
+    "gradient, corrected for one-hot input": Question("gradient", "mean"),
+    "occlusion by the mean of the bases": Question("occlusion", "mean"),
 }
 LONG = 2000  # bases from which one reference is compared with by default, not twenty
 
 # %% ../../nbs/dashboards/30_session.ipynb #00bbef03
+TOGETHER = 8  # sequences in the pass that is timed; one of a long sequence
+
+
+def passes(question: Question, length: int) -> int:
+    """How many sequences go into the model for an answer.
+
+    Examples
+    --------
+    >>> passes(Question("exact", "shuffled", references=20), 60), passes(Question("occlusion", "mean"), 60)
+    (40, 62)
+    """
+    drawn = question.references or 1 if question.baseline in MANY else 1
+    if question.method == "exact":
+        return 2 * drawn  # the sequence beside each of the references; the other methods ask them for their outputs
+    counts = {"noise_tunnel": question.samples, "occlusion": drawn * (length - question.window + 1)}
+    counts |= dict.fromkeys(("integrated_gradients", "layer_integrated_gradients"), drawn * question.steps)
+    return counts.get(question.method, 1) + drawn + 1
+
+
+def pace(model: nn.Module, tokenizer: DNATokenizer, sequence: str) -> float:
+    """Seconds that one sequence takes to go into a model and through it, among some that go together."""
+    ids = torch.from_numpy(tokenizer.encode(sequence)).to(model.get_input_embeddings().weight.device)
+    rows = ids.expand(1 if len(sequence) > LONG else TOGETHER, -1)
+    with evaluating(model), torch.no_grad():
+        model(input_ids=rows[:, : min(len(ids), LONG)])  # what is only slow for the first time
+        start = time.perf_counter()
+        model(input_ids=rows)
+    return (time.perf_counter() - start) / len(rows)
+
+# %% ../../nbs/dashboards/30_session.ipynb #8c28b2e1
+def heard(ask: Callable[[], Attribution]) -> tuple[Attribution, str]:
+    """A record, and what was warned of: that it does not add up, and why.
+
+    Examples
+    --------
+    >>> heard(lambda: warnings.warn("Some is missing.", CompletenessWarning))
+    (None, 'Some is missing.')
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        record = ask()
+    own = [item.category is CompletenessWarning for item in said]
+    for item in (item for item, mine in zip(said, own, strict=True) if not mine):
+        warnings.warn(item.message, item.category, stacklevel=2)
+    return record, " ".join(str(item.message) for item, mine in zip(said, own, strict=True) if mine)
+
+# %% ../../nbs/dashboards/30_session.ipynb #bdaa32a4
 class LensSession:
     """Answers about one sequence and its mutants.
 
@@ -72,18 +134,38 @@ class LensSession:
         self.original = self.sequence = sequence
         self.names = class_names(model)
         self._answers: dict[tuple, Any] = {}
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[Any, float] = {}
         self._lock = RLock()
 
     def prediction(self) -> Prediction:
         """What the model says of the sequence as it is now."""
-        return self._once("predict", lambda: predict(self.model, self.tokenizer, [self.sequence])[0])
+        return self.once("predict", lambda: predict(self.model, self.tokenizer, [self.sequence])[0])
 
-    def attribution(self, target: str, question: Question) -> Attribution:
+    def attribution(self, target: Target, question: Question) -> Attribution:
         """Contributions to one output."""
-        options = {"references": self.references, "seed": self.seed, **question._asdict()}
-        ask = lambda: attribute(self.model, self.tokenizer, self.sequence, target, **options)[0]  # noqa: E731
-        return self._once("/".join(question), ask, target)
+        return self.attributing(target, question)()[0]
+
+    def attributing(self, target: Target, question: Question) -> Callable[..., tuple[Attribution, str]]:
+        """What gives contributions to one output of the sequence as it is now, and what there is to be said of them.
+
+        It takes `tick`, which counts the sequences that go into the model, and may be called later, in another thread.
+        """
+        sequence, question = self.sequence, self.complete(question)
+        options = {"seed": self.seed, **question._asdict()}
+
+        def ask(tick: Tick) -> tuple[Attribution, str]:
+            with watched(self.model, tick):
+                return heard(lambda: attribute(self.model, self.tokenizer, sequence, target, **options)[0])
+
+        return lambda tick=lambda count: None: self.once(question, lambda: ask(tick), target, sequence=sequence)
+
+    def knows(self, kind: Any, *key: Any) -> bool:
+        """Whether something is remembered of the sequence as it is now."""
+        return (kind, *key, self.sequence) in self._answers
+
+    def complete(self, question: Question) -> Question:
+        """The question with the session's number of references, if it says none."""
+        return question._replace(references=question.references or self.references)
 
     def at_first(self) -> Prediction:
         """What the model said of the sequence as it came."""
@@ -96,7 +178,7 @@ class LensSession:
 
     def tiles(self) -> HiddenAttentionTiles:
         """Hidden attention of all layers, a tile at a time."""
-        return self._once("trace", lambda: HiddenAttentionTiles(self.model, self.tokenizer, self.sequence))
+        return self.once("trace", lambda: HiddenAttentionTiles(self.model, self.tokenizer, self.sequence))
 
     def filters(self, layer: int) -> FilterBank:
         """Long filters of a layer, as far as the sequence is long in what the layer stands on: bases, or chunks."""
@@ -104,7 +186,7 @@ class LensSession:
         if depth:
             length = 1 + int(self.chunks().index[depth - 1].max(initial=0))
         ask = lambda: filter_bank(self.model, layer, length=length)  # noqa: E731
-        return self._once("filters", ask, layer, length, sequence=None)
+        return self.once("filters", ask, layer, length, sequence=None)
 
     def depth(self, layer: int) -> int:
         """On what a layer stands: 0 bases, 1 chunks of them, 2 chunks of chunks."""
@@ -122,11 +204,11 @@ class LensSession:
         """The chunks that the model cuts of the sequence as it is now; None if it cuts none."""
         if getattr(self.model.config, "chunks_by", None) is None:
             return None
-        return self._once("chunks", lambda: chunk_map(self.model, self.tokenizer, self.sequence))
+        return self.once("chunks", lambda: chunk_map(self.model, self.tokenizer, self.sequence))
 
     def substitutions(self) -> Substitutions:
         """What the model says if one base is another, for all of them."""
-        return self._once("substitutions", lambda: substitutions(self.model, self.tokenizer, self.sequence))
+        return self.once("substitutions", lambda: substitutions(self.model, self.tokenizer, self.sequence))
 
     def mutate(self, base: int, letter: str) -> None:
         """Replace one base.
@@ -153,18 +235,22 @@ class LensSession:
         return [base for base, (before, after) in enumerate(pairs) if before != after]
 
     def seconds(self, question: Question) -> float:
-        """How long an attribution is likely to take: as long as the last of its kind, else a guess.
+        """How long an attribution is likely to take: as long as the last of its kind, else as its passes do."""
+        question = self.complete(question)
+        each = self.pace() * (1 if question.method == "occlusion" else 3)  # forward, and twice as much back
+        return self._seconds.get(question, passes(question, len(self.sequence)) * each)
 
-        The guess counts three forward passes a reference or step: one forward, and twice as much back.
-        """
-        passes = 150 if question.method == "integrated_gradients" else 3 * self.references
-        alone = question.method == "exact" and question.baseline != "shuffled"
-        guess = self._seconds.get("predict", 0.0) * (3 if alone else passes)
-        return self._seconds.get("/".join(question), guess)
+    def pace(self) -> float:
+        """Seconds that one sequence as long as this takes to go through the model."""
+        measure = lambda: pace(self.model, self.tokenizer, self.sequence)  # noqa: E731
+        return self.once("pace", measure, len(self.sequence), sequence=None)
 
-    def _once(self, kind: str, compute: Callable[[], Any], *key: Any, sequence: str | None = "") -> Any:
+    def once(self, kind: Any, compute: Callable[[], Any], *key: Any, sequence: str | None = "") -> Any:
+        """What is remembered under a kind and a key, of the sequence as it is now or of another; computed if new."""
         name = (kind, *key, self.sequence if sequence == "" else sequence)
-        with self._lock:  # a kernel may hear widgets in one thread and run cells in another
+        if name in self._answers:
+            return self._answers[name]
+        with self._lock:  # a kernel may hear widgets in one thread and compute in another
             if name not in self._answers:
                 start = time.perf_counter()
                 self._answers[name] = compute()

@@ -47,9 +47,13 @@ export default {
     };
     const build = () => {
       source?.close();
+      el.classList.toggle("gl-signed", model.get("kind") === "signed");
       source = kernelSource(model, state);
       const pointed = ([row, column]) => !model.get("pinned") && send({ cursor: row, partner: column });
-      const clicked = ([row]) => send({ pinned: !(model.get("pinned") && model.get("cursor") === row), cursor: row });
+      const clicked = ([row, column]) => {
+        const same = model.get("cursor") === row && (!model.get("pinned") || model.get("partner") === column);
+        send({ pinned: !(model.get("pinned") && same), cursor: row, partner: column });
+      };
       const seen = (view) => String(view) !== String(model.get("view")) && send({ view });
       const look = { label: model.get("label"), origin: model.get("origin"), pointed, clicked, seen, before: viewer };
       viewer = tilesViewer(el, stack, source, look);

@@ -29,7 +29,7 @@ PackedTile = tuple[bytes, list[int], float]
 
 def packed_tile(source: HiddenAttentionTiles, layer: int, path: Path, place: MapPlace) -> PackedTile:
     """A tile as it is sent: its bytes, its shape, and what the largest of them stands for."""
-    codes, peak = quantise(source.tile(place, layer, path))
+    codes, peak = quantise(source.tile(place, layer, path), getattr(source, "signed", False))
     return codes.tobytes(), list(codes.shape), peak
 
 
@@ -41,9 +41,9 @@ class Tiles(anywidget.AnyWidget):
 
     Parameters
     ----------
-    source : HiddenAttentionTiles
+    source : HiddenAttentionTiles or RecordTiles
     layer : int
-    path : {"value", "gates", "full"}
+    path : {"value", "gates", "full", "gate 0", …}
 
     Attributes
     ----------
@@ -96,8 +96,10 @@ class Tiles(anywidget.AnyWidget):
         self.shown = (source, layer, path)
         self.source, self.layer, self.path = source, layer, path
         with self.hold_sync():
-            self.coming = self.view if self.rows == [0, source.length] else []
-            self.rows = self.columns = [0, source.length]
+            span = list(getattr(source, "span", (0, source.length)))
+            self.coming = self.view if self.rows == span else []
+            self.rows = self.columns = span
+            self.kind = "signed" if getattr(source, "signed", False) else "norm"
             self.levels, self.causal = source.levels, source.causal(layer)
             self.label = f"Map of layer {layer}, path {path}"
             self.map = f"{source.sequence_key}/{layer}/{path}"

@@ -20,7 +20,18 @@ export default {
         body.firstElementChild.focus({ preventScroll: true });
       },
       selected: ([start, stop]) => send({ selection: [clamp(start), clamp(stop - 1) + 1] }),
+      drawn: () => seen(),
     });
+    /* What is in sight, in whole bases. */
+    const seen = () => {
+      const [from, to] = viewer?.range ?? [0, 0];
+      const view = [Math.max(0, Math.floor(from)), Math.min(model.get("sequence").length, Math.ceil(to))];
+      if (to > from && String(view) !== String(model.get("view"))) send({ view });
+    };
+    const gone = ({ reveal, zoom }) => {
+      if (reveal) viewer.reveal(...reveal);
+      if (zoom) viewer.zoomTo(...zoom);
+    };
     const mark = () => {
       const [back, ahead] = model.get("reach");
       const cursor = model.get("cursor");
@@ -62,9 +73,11 @@ export default {
     const stops = hosted(el, draw);
     draw();
     el.addEventListener("keydown", pressed);
+    model.on("msg:custom", gone);
     for (const name of ["sequence", "values", "annotations", "changed", "starts"]) model.on(`change:${name}`, draw);
     for (const name of ["cursor", "partner", "selection", "reach", "note"]) model.on(`change:${name}`, mark);
     for (const name of ["cursor", "selection"]) model.on(`change:${name}`, moved);
-    return () => [...stops, state.stop].forEach((stop) => stop());
+    const deaf = () => model.off("msg:custom", gone);
+    return () => [...stops, state.stop, deaf].forEach((stop) => stop());
   },
 };

@@ -49,6 +49,10 @@ class Track(anywidget.AnyWidget):
         Names of lanes of ticks, for example the stages at which a model cuts chunks.
     starts : bytes
         Of each lane one byte a base: 0 for no tick, up to 255 the darker, the surer.
+    letters : str
+        Those that replace the base at the cursor when their key is pressed.
+    view : [start, stop] or []
+        What the browser shows, where it says so.
 
     Examples
     --------
@@ -73,6 +77,7 @@ class Track(anywidget.AnyWidget):
     lanes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     starts = traitlets.Bytes().tag(sync=True)
     letters = traitlets.Unicode("ACGT").tag(sync=True)
+    view = traitlets.List().tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
 
     def __init__(
@@ -123,6 +128,12 @@ class Track(anywidget.AnyWidget):
             self.lanes, self.starts = list(lanes or {}), b"".join(map(lane_codes, (lanes or {}).values()))
             if annotations is not None:
                 self.annotations = [asdict(item) for item in annotations]
+
+    def go_to(self, start: int, stop: int, zoom: bool = False) -> None:
+        """Bring some bases into sight, as large as they are now or as large as can be, and point at the first."""
+        with self.hold_sync():
+            self.cursor, self.pinned = start, True
+        self.send({"zoom" if zoom else "reveal": [start, stop]})
 
 
 def lane_codes(lane: np.ndarray) -> bytes:

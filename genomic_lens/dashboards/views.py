@@ -11,22 +11,22 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-import plotly.graph_objects as go
 
 from genomic_lens.dashboards.panels import (
-    Panel, adds_up, format_signed, gap_table, prediction_table, with_sign,
+    LiveFigure, Panel, adds_up, format_signed, gap_table, hide, prediction_table, with_sign,
 )  # fmt: skip
 from .session import LONG, QUESTIONS, LensSession
 from .tiles import Tiles
 from .track import Track
 from ..errors import GenomicLensError
+from ..interpretability.attributions import METHODS
 from ..interpretability.tiles import EXACT, ROWS, HiddenAttentionTiles
 from ..plots.filters import chosen_channels, filter_traces, plot_filters
 from ..records import Attribution, ChunkMap, FilterBank
 
 # %% auto #0
 __all__ = ['PATHS', 'TALL', 'dropdown', 'PredictionView', 'TrackView', 'chunk_lanes', 'chunks_at', 'MethodView', 'AttentionView',
-           'draws_on', 'FilterView', 'hide', 'axes_in', 'ChangeView']
+           'draws_on', 'FilterView', 'axes_in', 'ChangeView']
 
 # %% ../../nbs/dashboards/37_views.ipynb #af994c78
 def dropdown(label: str, options: Any, **traits: Any) -> widgets.Dropdown:
@@ -79,7 +79,8 @@ class TrackView(Panel):
         self.values = None
         with self.waiting("Attributing", self.session.seconds(self.question.value)):
             record = self.record
-            self.values, self.foot.value = record.values, adds_up(record)
+            promised = METHODS[self.question.value.method].adds_up
+            self.values, self.foot.value = record.values, adds_up(record, promised)
         self.track.changed = self.session.changed
         self.track.show(self.session.sequence, self.values, lanes=chunk_lanes(self.session.chunks()))
 
@@ -247,9 +248,8 @@ class FilterView(Panel):
         legend = {"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
         margin = {"l": 48, "r": 12, "t": 48, "b": 40}
         figure.update_layout(height=TALL, margin=margin, legend=legend, autosize=True, title=None)
-        self.figure = go.FigureWidget(figure)
-        self.figure._config = {"responsive": True, "displaylogo": False}
-        self.figure.update(data=self._traces(), layout=axes_in(self._unit))
+        figure.update(data=self._traces(), layout=axes_in(self._unit))
+        self.figure = LiveFigure(figure)
         self.room.children = [self.figure]
 
     @property
@@ -301,11 +301,6 @@ class FilterView(Panel):
                 for rank in range(len(drawn)):
                     for trace in self.figure.data[2 * rank : 2 * rank + 2]:
                         trace.opacity = 1 if lit is None or lit[rank] else 0.2
-
-
-def hide(part: widgets.DOMWidget, away: bool) -> None:
-    """Take a part of a panel out of sight, or bring it back; a figure that is taken away would miss what changes."""
-    (part.add_class if away else part.remove_class)("gl-away")
 
 
 def axes_in(unit: str) -> dict[str, Any]:

@@ -17,8 +17,20 @@ function hosted(el, redraw) {
   el.classList.toggle("gl-alone", alone);
   const tell = () => window.dispatchEvent(new Event("resize"));
   const figure = (node) => node.matches?.(".plot-container") || node.querySelector?.(".plot-container");
+  /* Widths of the figures that do not fill their room: a new layout makes them forget it. */
+  const misfits = () => [...(el.closest(".gl-dashboard")?.querySelectorAll(".js-plotly-plot") ?? [])]
+    .map((plot) => [plot.clientWidth, plot.querySelector(".main-svg")?.clientWidth ?? 0])
+    .filter(([room, own]) => room && own && Math.abs(room - own) > 1).join();
+  let [told, timer] = ["", null];
+  const fit = () => {
+    const now = misfits();
+    if (now && now !== told) tell();
+    told = now;
+  };
   const coming = new MutationObserver((changes) => {
     if (changes.some(({ addedNodes }) => [...addedNodes].some(figure))) setTimeout(tell, PAUSE);
+    clearTimeout(timer);
+    timer = setTimeout(fit, REST);
   });
   const resized = () => {
     redraw();
@@ -26,7 +38,8 @@ function hosted(el, redraw) {
     const home = el.closest(".gl-dashboard");
     if (home) coming.observe(home, { childList: true, subtree: true });
   };
-  return [followTheme(el, redraw), followWidth(el, resized), () => coming.disconnect()];
+  const still = () => [coming.disconnect(), clearTimeout(timer)];
+  return [followTheme(el, redraw), followWidth(el, resized), still];
 }
 
 /* Lists of Python stand for a stretch if they hold two numbers. */

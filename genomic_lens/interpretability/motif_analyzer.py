@@ -149,8 +149,8 @@ class MotifResults:
         table = self.discovery.to_dataframe()
         if self.matches is None:
             return table
-        best = self.matches.to_dataframe().drop_duplicates("motif")[["motif", "target", "q_value"]]
-        return table.merge(best.set_axis(["motif", "match", "match_q"], axis=1), on="motif", how="left")
+        best = self.matches.to_dataframe().drop_duplicates("motif").set_index("motif")
+        return table.assign(match=table["motif"].map(best["target"]), match_q=table["motif"].map(best["q_value"]))
 
 # %% ../../nbs/interpretability/68_motif_analyzer.ipynb #e10b17d8
 class GenomicMotifAnalyzer:

@@ -15,14 +15,14 @@ from scipy.stats import binomtest, false_discovery_control
 from ..errors import ConfigurationError, DataError
 from .motifs import consensus
 from genomic_lens.interpretability.patterns import (
-    Pattern, Tracks, cluster, core_span, cut, excerpts, joined, lay_out, profile,
+    FLANK, Pattern, Tracks, cluster, core_span, cut, excerpts, joined, lay_out, profile,
 )  # fmt: skip
 from .seqlets import Seqlets, call_seqlets
 from ..records import Attribution, Motif, MotifDiscovery
 
 # %% auto #0
-__all__ = ['Search', 'check_search', 'check_kinds', 'chance', 'as_found', 'sized', 'ranked', 'why_nothing', 'discover_motifs',
-           'strongest', 'summary']
+__all__ = ['Search', 'check_search', 'check_kinds', 'chance', 'by_choice', 'as_found', 'sized', 'ranked', 'why_nothing',
+           'discover_motifs', 'more_than_chosen', 'strongest', 'summary']
 
 # %% ../../nbs/interpretability/64_motif_discovery.ipynb #b088bc19
 class Search(NamedTuple):
@@ -108,6 +108,42 @@ def chance(real: int, shuffled: int, share: float) -> float:
     """
     return float(binomtest(real, real + shuffled, share, alternative="greater").pvalue) if real + shuffled else 1.0
 
+# %% ../../nbs/interpretability/64_motif_discovery.ipynb #eccb3b20
+def by_choice(frequencies: np.ndarray, instances: int, seqlets: int, window: int, background: np.ndarray) -> float:
+    """How many random words could be picked that are as alike as the instances of a motif.
+
+    Parameters
+    ----------
+    frequencies : (width, 4) array
+        Of the letters in the instances.
+    instances : int
+    seqlets : int
+        How many were clustered.
+    window : int
+        Bases in the core of a seqlet.
+    background : (4,) array
+        Frequencies of the letters.
+
+    Returns
+    -------
+    float
+        Seqlets, times ways to lay one, times 2 to the minus information content.
+
+    References
+    ----------
+    The information content, corrected for few instances: Schneider et al., J. Mol. Biol. 188, 415 (1986).
+
+    Examples
+    --------
+    >>> round(by_choice(np.eye(4), 10**9, seqlets=256, window=10, background=np.full(4, 0.25)))
+    34
+    """
+    width = len(frequencies)
+    bits = (frequencies * np.log2(np.maximum(frequencies, 1e-9) / background)).sum() - 3 * width / (
+        2 * np.log(2) * instances
+    )
+    return float(seqlets * 2 * (window + 2 * FLANK - width + 1) * 2.0**-bits)
+
 # %% ../../nbs/interpretability/64_motif_discovery.ipynb #152155e3
 def as_found(tracks: Tracks, pattern: Pattern, real: int, made: Attribution) -> Motif:
     """A pattern as a motif, averaged over its places in real sequences.
@@ -141,8 +177,11 @@ def as_found(tracks: Tracks, pattern: Pattern, real: int, made: Attribution) -> 
 
 
 def sized(tracks: Tracks, pattern: Pattern, search: Search) -> Pattern:
-    """A pattern cut to the columns that contribute, without the places that leave their sequence."""
-    heights = pattern.sign * profile(tracks, pattern).sum(1)
+    """A pattern cut to the columns that count, without the places that leave their sequence.
+
+    A column is as high as its best letter: contributions of neighbours that happen to stand there fall on all letters.
+    """
+    heights = (pattern.sign * profile(tracks, pattern)).max(1)
     short = cut(pattern, *core_span(heights, search.min_length, search.max_length))
     stops = short.sites[:, 1] + short.width
     inside = (short.sites[:, 1] >= 0) & (stops <= tracks.lengths[short.sites[:, 0]])
@@ -160,7 +199,9 @@ def ranked(motifs: Sequence[Motif], share: float, search: Search) -> tuple[Motif
     return tuple(replace(motif, name=f"motif {rank}") for rank, motif in enumerate(kept[: search.max_motifs], 1))
 
 # %% ../../nbs/interpretability/64_motif_discovery.ipynb #e387591f
-def why_nothing(lengths: np.ndarray, seqlets: Seqlets, patterns: int, search: Search) -> tuple[str, str]:
+def why_nothing(
+    lengths: np.ndarray, seqlets: Seqlets, patterns: tuple[int, int], search: Search
+) -> tuple[str, str]:
     """Reason and advice for a search that found no motif.
 
     Parameters
@@ -168,8 +209,8 @@ def why_nothing(lengths: np.ndarray, seqlets: Seqlets, patterns: int, search: Se
     lengths : (sequences,) array
         Bases in each real sequence.
     seqlets : Seqlets
-    patterns : int
-        Patterns that were clustered.
+    patterns : (int, int)
+        How many were clustered, and how many of these are more alike than noise.
     search : Search
 
     Returns
@@ -195,13 +236,13 @@ def why_nothing(lengths: np.ndarray, seqlets: Seqlets, patterns: int, search: Se
     if own < search.min_seqlets:
         few = f"{own} seqlets passed; a motif needs {search.min_seqlets} that are alike."
         return few, f"{more}, or lower min_seqlets."
-    if not patterns:
+    if not patterns[1]:
         return (
-            f"{own} seqlets passed, and no {search.min_seqlets} of them are alike.",
+            f"{own} seqlets passed, and no {search.min_seqlets} of them are more alike than random words can be.",
             f"{more}; the model may use composition or single bases rather than motifs.",
         )
     return (
-        f"{patterns} patterns were found, but as often in shuffled sequences: none has q <= "
+        f"{patterns[1]} patterns were found, but as often in shuffled sequences: none has q <= "
         f"{search.significance_threshold:g}.",
         f"{more}, or lower seqlet_fdr.",
     )
@@ -274,11 +315,22 @@ def discover_motifs(
         for pattern in cluster(tracks, strongest(seqlets, max_seqlets), sign, max_length, min_seqlets)
     ]
     found = [as_found(tracks, pattern, real, attributions[0]) for pattern in joined(tracks, patterns)]
+    alike = more_than_chosen(found, tracks, len(strongest(seqlets, max_seqlets).start), max_length)
     share = tracks.lengths[:real].sum() / tracks.lengths.sum()
-    motifs = ranked([motif for motif in found if motif.sequences], share, search)
-    return summary(attributions, null, seqlets, motifs, len(found), search)
+    return summary(attributions, null, seqlets, ranked(alike, share, search), (len(found), len(alike)), search)
 
 # %% ../../nbs/interpretability/64_motif_discovery.ipynb #374d252d
+def more_than_chosen(motifs: Sequence[Motif], tracks: Tracks, seqlets: int, window: int) -> list[Motif]:
+    """The motifs with more instances than could be picked from random letters."""
+    background = tracks.one_hot.sum((0, 1), dtype=float) + 1
+    background /= background.sum()
+    return [
+        motif
+        for motif in motifs
+        if motif.sequences > by_choice(motif.frequencies, max(1, motif.sequences), seqlets, window, background)
+    ]
+
+
 def strongest(seqlets: Seqlets, count: int) -> Seqlets:
     """The seqlets with the largest scores, in their order."""
     kept = np.sort(np.argsort(-np.abs(seqlets.score), kind="stable")[:count])
@@ -287,9 +339,9 @@ def strongest(seqlets: Seqlets, count: int) -> Seqlets:
 
 def summary(
     attributions: Sequence[Attribution], null: Sequence[Attribution], seqlets: Seqlets, motifs: tuple[Motif, ...],
-    patterns: int, search: Search,
+    patterns: tuple[int, int], search: Search,
 ) -> MotifDiscovery:  # fmt: skip
-    """The record of a search."""
+    """The record of a search; `patterns` are those clustered, and those more alike than noise."""
     own, false = int((~seqlets.null).sum()), int(seqlets.null.sum())
     lengths = np.array([len(record.sequence) for record in attributions])
     ratio = lengths.sum() / max(1, sum(len(record.sequence) for record in null))
@@ -298,7 +350,7 @@ def summary(
     return MotifDiscovery(
         motifs=motifs, lengths=lengths, seqlets=own, null_seqlets=false,
         false_share=false * ratio / own if own else np.nan, thresholds=seqlets.thresholds, window=search.max_length,
-        dropped=patterns - len(motifs), reason=reason, advice=advice, seqlet_fdr=search.seqlet_fdr,
+        dropped=patterns[0] - len(motifs), reason=reason, advice=advice, seqlet_fdr=search.seqlet_fdr,
         significance_threshold=search.significance_threshold, target=made.target, method=made.method,
         baseline=made.baseline, null=f"{len(null):,} shuffled sequences", seed=made.seed, model=made.model,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from scipy.stats import false_discovery_control
 from ..data.meme import read_meme
 from ..data.samples import jaspar_vertebrates
 from ..errors import ConfigurationError, DataError
+from .patterns import same_threads
 from ..records import Motif, MotifMatches
 
 # %% auto #0
@@ -128,4 +129,5 @@ def tomtom(motifs: Sequence[Motif], targets: Mapping[str, np.ndarray]) -> np.nda
     if not len(motifs):
         return np.empty((5, 0, len(targets)))
     queries = [np.ascontiguousarray(motif.frequencies.T, dtype=float) for motif in motifs]
-    return compare(queries, [np.ascontiguousarray(rows.T, dtype=float) for rows in targets.values()])
+    with same_threads():
+        return compare(queries, [np.ascontiguousarray(rows.T, dtype=float) for rows in targets.values()])

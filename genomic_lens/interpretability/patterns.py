@@ -5,10 +5,12 @@
 # %% ../../nbs/interpretability/63_patterns.ipynb #2e01f71d
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ..data.alphabets import one_hot
 from ..errors import ConfigurationError, DataError
@@ -17,7 +19,7 @@ from ..records import Attribution
 
 # %% auto #0
 __all__ = ['FLANK', 'RUNS', 'Tracks', 'lay_out', 'Pattern', 'excerpts', 'profile', 'core_span', 'cut', 'likeness', 'join',
-           'joined', 'cluster', 'places', 'modisco']
+           'same_motif', 'joined', 'cluster', 'same_threads', 'places', 'modisco']
 
 # %% ../../nbs/interpretability/63_patterns.ipynb #3c15f8a4
 class Tracks(NamedTuple):
@@ -136,7 +138,7 @@ def core_span(heights: np.ndarray, min_length: int, max_length: int, share: floa
     Parameters
     ----------
     heights : (width,) array
-        Contribution of each column.
+        Mean contribution of the best letter of each column.
     min_length, max_length : int
         Fewest and most columns that stay, as far as there are any.
     share : float
@@ -197,7 +199,8 @@ def likeness(first: np.ndarray, second: np.ndarray) -> tuple[float, int, int]:
     Examples
     --------
     >>> word = np.eye(4)[[2, 0, 3]]
-    >>> likeness(np.vstack([np.zeros((1, 4)), word]), word[::-1, ::-1])
+    >>> cosine, shift, strand = likeness(np.vstack([np.zeros((1, 4)), word]), word[::-1, ::-1])
+    >>> round(cosine, 3), shift, strand
     (1.0, 1, -1)
     """
     norm = max(np.linalg.norm(first) * np.linalg.norm(second), 1e-30)
@@ -225,13 +228,36 @@ def join(first: Pattern, second: Pattern, shift: int, strand: int) -> Pattern:
     return first._replace(sites=sites[np.sort(kept)])
 
 
-def joined(tracks: Tracks, patterns: Sequence[Pattern], alike: float = 0.85) -> list[Pattern]:
+def same_motif(tracks: Tracks, first: Pattern, second: Pattern) -> tuple[float, int, int]:
+    """How alike two patterns are in the columns of the one and in those of the other, whichever is less.
+
+    Parameters
+    ----------
+    tracks : Tracks
+    first, second : Pattern
+
+    Returns
+    -------
+    cosine, shift, strand
+        As of `likeness`. Columns that were cut off one of the patterns are read from the tracks, so that a motif is
+        itself at any width, while half a motif is not the whole.
+    """
+    _, shift, strand = likeness(profile(tracks, first), profile(tracks, second))
+    turned = second._replace(sites=second.sites * [1, 1, strand])
+    pairs = (first, cut(turned, -shift, first.width - shift)), (cut(first, shift, shift + second.width), turned)
+    cosines = []
+    for pair in pairs:
+        one, other = (profile(tracks, pattern) for pattern in pair)
+        cosines.append(float((one * other).sum() / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30)))
+    return min(cosines), shift, strand
+
+
+def joined(tracks: Tracks, patterns: Sequence[Pattern], alike: float = 0.9) -> list[Pattern]:
     """Patterns with those that are the same motif joined to the one with most places."""
     kept: list[Pattern] = []
     for pattern in sorted(patterns, key=lambda item: -len(item.sites)):
-        own = profile(tracks, pattern)
         for rank, other in enumerate(kept):
-            cosine, shift, strand = likeness(profile(tracks, other), own)
+            cosine, shift, strand = same_motif(tracks, other, pattern)
             if other.sign == pattern.sign and cosine >= alike:
                 kept[rank] = join(other, pattern, shift, strand)
                 break
@@ -282,24 +308,36 @@ def cluster(tracks: Tracks, seqlets: Seqlets, sign: int, window: int, smallest: 
         return []
     core, tfmodisco = modisco()
     known = tracks.one_hot.any(-1, keepdims=True)
+    faint = np.float32(1e-6) * np.abs(tracks.hypothetical).max()  # so that what slides off a sequence is not all zero
     track_set = core.TrackSet(
         one_hot=np.where(known, tracks.one_hot, np.float32(0.25)),  # its frequencies have no way to say "unknown"
         contrib_scores=tracks.one_hot * tracks.hypothetical,
-        hypothetical_contribs=tracks.hypothetical,
+        hypothetical_contribs=tracks.hypothetical + faint,
     )
     before, after = tracks.margin - FLANK, tracks.margin + window + FLANK
     spans = [(int(seqlets.sequence[which]), int(seqlets.start[which])) for which in chosen]
     coordinates = [core.Seqlet(row, start + before, start + after, False) for row, start in spans]
     try:
-        found = tfmodisco.seqlets_to_patterns(
-            track_set.create_seqlets(coordinates), track_set, track_signs=sign, trim_to_window_size=window,
-            initial_flank_to_add=FLANK, n_leiden_runs=RUNS, final_min_cluster_size=smallest,
-        )  # fmt: skip
+        with same_threads():
+            found = tfmodisco.seqlets_to_patterns(
+                track_set.create_seqlets(coordinates), track_set, track_signs=sign, trim_to_window_size=window,
+                initial_flank_to_add=FLANK, n_leiden_runs=RUNS, final_min_cluster_size=smallest,
+            )  # fmt: skip
     except ValueError as error:  # how it ends where no two seqlets are near each other
         if "empty sequence" not in str(error):
             raise
         found = []
     return [Pattern(places(pattern.seqlets, tracks.margin), len(pattern), sign) for pattern in found or []]
+
+
+@contextmanager
+def same_threads() -> Iterator[None]:
+    """Puts the number of PyTorch's threads back as it was: numba's is kept in the same place, and overwrites it."""
+    count = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 def places(seqlets: Sequence, margin: int) -> np.ndarray:

@@ -297,7 +297,8 @@ def token_of_base(offsets: np.ndarray, length: int) -> np.ndarray:
     >>> token_of_base(np.array([[0, 3], [3, 6]]), 7).tolist()
     [0, 0, 0, 1, 1, 1, -1]
     """
-    tokens = np.full(length, -1)
-    for token, (start, stop) in enumerate(offsets):
-        tokens[start:stop] = token
+    tokens, (starts, stops) = np.full(length, -1), np.asarray(offsets).T
+    widths = np.maximum(stops - starts, 0)
+    within = np.arange(widths.sum()) - np.repeat(widths.cumsum() - widths, widths)
+    tokens[np.repeat(starts, widths) + within] = np.repeat(np.arange(len(widths)), widths)
     return tokens

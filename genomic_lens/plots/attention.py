@@ -14,11 +14,11 @@ from matplotlib.ticker import FuncFormatter
 from ..errors import DataError
 from .frames import finish_axes, finish_figure, in_bases, own_axes, span
 from .style import format_base, shows, token
-from .words import describe, map_words
-from ..records import HiddenAttention
+from .words import describe, map_words, names_path
+from ..records import HiddenAttention, PooledAttention
 
 # %% auto #0
-__all__ = ['MOST_CELLS', 'UNITS', 'LOG_DEPTH', 'bin_means', 'cells', 'unit', 'notes', 'error_words', 'colour_limits',
+__all__ = ['MOST_CELLS', 'UNITS', 'LOG_DEPTH', 'bin_means', 'cells', 'unit', 'notes', 'verb', 'error_words', 'colour_limits',
            'plot_hidden_attention', 'log_ticks', 'draw_hidden_attention']
 
 # %% ../../nbs/plots/40_attention.ipynb #3f3027c9
@@ -60,7 +60,7 @@ def bin_means(weights: np.ndarray, most: int = MOST_CELLS) -> tuple[np.ndarray, 
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), *edges
 
 # %% ../../nbs/plots/40_attention.ipynb #8e87b161
-def cells(record: HiddenAttention) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cells(record: HiddenAttention | PooledAttention) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells to draw and the positions of their borders; a cell is centred on its base.
 
     Examples
@@ -68,6 +68,8 @@ def cells(record: HiddenAttention) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     >>> cells(HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=1.0))[1].tolist()
     [-0.5, 0.5, 1.5]
     """
+    if isinstance(record, PooledAttention):
+        return record.weights, *(edges - 0.5 for edges in record.edges)
     means, rows, columns = bin_means(np.asarray(record.weights, dtype=float))
     borders = [
         np.linspace(*bases, size + 1)[edges] - 0.5
@@ -78,6 +80,7 @@ def cells(record: HiddenAttention) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 UNITS = {
     "diagonal": "strength (norm, channels apart)",
+    "magnitude": "strength (sum of magnitudes)",
     "signed": "signed strength (trace)",
     "contribution": "contribution",
     "weights": "attention weight",
@@ -85,7 +88,7 @@ UNITS = {
 }
 
 
-def unit(record: HiddenAttention) -> str:
+def unit(record: HiddenAttention | PooledAttention) -> str:
     """What a cell holds, for the colour bar.
 
     Examples
@@ -96,7 +99,7 @@ def unit(record: HiddenAttention) -> str:
     return UNITS.get(record.kind, "strength (norm)")
 
 # %% ../../nbs/plots/40_attention.ipynb #947d9455
-def notes(record: HiddenAttention, log: bool, masked: str) -> list[str]:
+def notes(record: HiddenAttention | PooledAttention, log: bool, masked: str) -> list[str]:
     """What stands below the headline: the share shown, binning, scale, and how masked cells look.
 
     Examples
@@ -107,18 +110,30 @@ def notes(record: HiddenAttention, log: bool, masked: str) -> list[str]:
     """
     means, rows, columns = cells(record)
     sides = [format_base(round(float(np.diff(edges).max()), 1)) for edges in (rows, columns)]
-    whole = record.weights.shape == tuple(stop - start for start, stop in (record.rows, record.columns))
-    verb = "is the mean of" if whole else "stands for"
     return [
-        ("the value path " if record.kind in ("weights", "contribution") else "") + shows(record.share),
+        ("" if names_path(record) else "the value path ") + shows(record.share),
         error_words(record),
-        "" if sides == ["1", "1"] else f"each cell {verb} {sides[0]} × {sides[1]} bases",
+        "" if sides == ["1", "1"] else f"each cell {verb(record)} {sides[0]} × {sides[1]} bases",
         f"log scale, ends at 1/{format_base(1 / LOG_DEPTH)} of the largest" if log else "",
         f"{masked}: masked" if np.isnan(means).any() else "",
     ]
 
+
+def verb(record: HiddenAttention | PooledAttention) -> str:
+    """What a cell does with the pairs of bases that fall into it.
+
+    Examples
+    --------
+    >>> verb(PooledAttention("", 8, np.eye(2), (0, 8), (0, 8), cell=4, layer=0))
+    'is the root mean square over'
+    """
+    if isinstance(record, PooledAttention):
+        return "is the mean over" if record.kind == "magnitude" else "is the root mean square over"
+    whole = record.weights.shape == tuple(stop - start for start, stop in (record.rows, record.columns))
+    return "is the mean of" if whole else "stands for"
+
 # %% ../../nbs/plots/40_attention.ipynb #ff36cec6
-def error_words(record: HiddenAttention) -> str:
+def error_words(record: HiddenAttention | PooledAttention) -> str:
     """How far the cells are from what they stand for; nothing where they are exact.
 
     Examples
@@ -127,6 +142,9 @@ def error_words(record: HiddenAttention) -> str:
     >>> error_words(record)
     'rows add up to within 1e-07'
     """
+    if isinstance(record, PooledAttention):
+        words = {"off the sum over all pairs by": record.error, "off the exact norms by": record.diagonal_error}
+        return ", ".join(f"{what} {error:.1g}" for what, error in words.items() if error)
     words = {
         "diagonal": "off the exact norms by",
         "contribution": "rows add up to within",
@@ -138,12 +156,12 @@ def error_words(record: HiddenAttention) -> str:
 LOG_DEPTH = 1e-4
 
 
-def colour_limits(record: HiddenAttention, means: np.ndarray, log: bool) -> tuple[float, float]:
+def colour_limits(record: HiddenAttention | PooledAttention, means: np.ndarray, log: bool) -> tuple[float, float]:
     """Ends of the colour scale: from zero for magnitudes, symmetric for signed values, four decades for logs.
 
     Parameters
     ----------
-    record : HiddenAttention
+    record : HiddenAttention or PooledAttention
         Says what a cell holds.
     means : (rows, columns) array
         The cells to draw.
@@ -173,13 +191,13 @@ def colour_limits(record: HiddenAttention, means: np.ndarray, log: bool) -> tupl
     return (-float(strongest) if record.signed else 0.0), float(strongest)
 
 # %% ../../nbs/plots/40_attention.ipynb #84dc2553
-def plot_hidden_attention(record: HiddenAttention, log: bool = False) -> go.Figure:
+def plot_hidden_attention(record: HiddenAttention | PooledAttention, log: bool = False) -> go.Figure:
     """Hidden attention as a plotly heatmap.
 
     Parameters
     ----------
-    record : HiddenAttention
-        What is drawn; more than 256 cells a side are binned down by means.
+    record : HiddenAttention or PooledAttention
+        What is drawn; more than 256 cells a side are binned down by means, cells of a pyramid are drawn as they are.
     log : bool
         Logarithmic colours, four decades down from the largest; for magnitudes only.
 
@@ -235,13 +253,13 @@ def log_ticks(low: float, high: float) -> dict:
     return {"tickvals": decades, "ticktext": [f"{10.0**decade:g}" for decade in decades]}
 
 # %% ../../nbs/plots/40_attention.ipynb #6d85d639
-def draw_hidden_attention(record: HiddenAttention, ax: Axes | None = None, log: bool = False) -> Axes:
+def draw_hidden_attention(record: HiddenAttention | PooledAttention, ax: Axes | None = None, log: bool = False) -> Axes:
     """Hidden attention, drawn with matplotlib.
 
     Parameters
     ----------
-    record : HiddenAttention
-        What is drawn; more than 256 cells a side are binned down by means.
+    record : HiddenAttention or PooledAttention
+        What is drawn; more than 256 cells a side are binned down by means, cells of a pyramid are drawn as they are.
     ax : matplotlib.axes.Axes or None
         Where; None: a new figure.
     log : bool
@@ -269,7 +287,7 @@ def draw_hidden_attention(record: HiddenAttention, ax: Axes | None = None, log: 
     """
     means, rows, columns = cells(record)
     low, high = colour_limits(record, means, log)
-    ax = own_axes(ax, 5.4, 5.2)
+    ax = own_axes(ax, *((7, 6.4) if isinstance(record, PooledAttention) else (5.4, 5.2)))
     ax.axhspan(rows[0], rows[-1], facecolor="none", edgecolor=token("masked"), hatch="////", linewidth=0, zorder=0)
     mesh = ax.pcolormesh(
         columns, rows, np.ma.masked_invalid(np.maximum(means, low) if log else means), rasterized=True,
@@ -278,6 +296,7 @@ def draw_hidden_attention(record: HiddenAttention, ax: Axes | None = None, log: 
     ax.set(xlim=columns[[0, -1]], ylim=rows[[-1, 0]], aspect="equal")
     in_bases(ax.xaxis)
     in_bases(ax.yaxis)
+    ax.locator_params(axis="x", nbins=5)
     bar = ax.figure.colorbar(mesh, ax=ax, fraction=0.046, pad=0.03)
     bar.set_label(unit(record), size=10, color=token("text"))
     bar.ax.tick_params(labelsize=9, colors=token("muted"))

@@ -34,10 +34,9 @@ def found(discovery: MotifDiscovery) -> tuple[Motif, ...]:
 
     Examples
     --------
-    >>> found(MotifDiscovery((), np.array([60]), reason="Nothing stands out.", advice="Pass more sequences."))
+    >>> found(MotifDiscovery((), np.array([60]), reason="Nothing stands out."))
     Traceback (most recent call last):
-    genomic_lens.errors.DataError: No motif was found, so there is nothing to draw. Nothing stands out. Pass more
-    sequences.
+    genomic_lens.errors.DataError: No motif was found, so there is nothing to draw. Nothing stands out.
     """
     if not discovery.motifs:
         raise DataError(
@@ -253,7 +252,7 @@ def plot_motif_positions(discovery: MotifDiscovery) -> go.Figure:
     >>> instances = {"instances": np.array([[0, 2, 1], [0, 9, -1]]), "sequences": 2}
     >>> motif = Motif("one", tuple("ACGT"), np.eye(4), np.eye(4), "ACGT", **instances)
     >>> [trace.name for trace in plot_motif_positions(MotifDiscovery((motif,), np.array([20]))).data]
-    ['strand as given', 'other strand', 'even', 'even']
+    ['strand as given', 'even', 'other strand', 'even']
 
     See Also
     --------

@@ -62,7 +62,7 @@ def region_notes(record: RegionEffects) -> list[str]:
         f"output {record.output:.3g}",
         f"{HOW.get(record.how, record.how)}: {record.baseline}",
         f"mean and standard deviation of {record.draws:,} draws, seed {record.seed}" if record.draws > 1 else "",
-        f"{masked:,} masked regions left out" if masked else "",
+        f"masked regions left out: {masked:,}" if masked else "",
     ]
 
 

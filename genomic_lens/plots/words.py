@@ -14,11 +14,11 @@ from ..errors import DataError
 from .style import adds_up, format_base, percent, shows
 from genomic_lens.records import (
     Attribution, AttentionSummary, ChunkMap, ConvolutionPatterns, FeatureEnrichment, FilterBank, HiddenAttention,
-    ModeBank, Motif, PositionalPatterns,
+    ModeBank, Motif, PooledAttention, PositionalPatterns,
 )  # fmt: skip
 
 # %% auto #0
-__all__ = ['describe', 'made', 'cell_words', 'map_words', 'q_words', 'tested']
+__all__ = ['describe', 'made', 'cell_words', 'span_words', 'map_words', 'names_path', 'q_words', 'tested']
 
 # %% ../../nbs/plots/10_words.ipynb #88946455
 @singledispatch
@@ -97,13 +97,17 @@ def cell_words(bases: tuple[int, int], cells: int, index: int, noun: str) -> str
     >>> cell_words((100, 200), 100, 3, "row"), cell_words((100, 200), 10, 3, "row")
     ('row 103', 'rows 130–139')
     """
-    first, last = np.linspace(*bases, cells + 1)[[index, index + 1]].round().astype(int)
-    if last - first <= 1:
-        return f"{noun} {format_base(first)}"
-    return f"{noun}s {format_base(first)}–{format_base(last - 1)}"
+    return span_words(*np.linspace(*bases, cells + 1)[[index, index + 1]].round().astype(int), noun)
 
 
-def map_words(record: HiddenAttention) -> str:
+def span_words(start: int, stop: int, noun: str) -> str:
+    """The same, where the first base and the end are known."""
+    if stop - start <= 1:
+        return f"{noun} {format_base(start)}"
+    return f"{noun}s {format_base(start)}–{format_base(stop - 1)}"
+
+
+def map_words(record: HiddenAttention | PooledAttention) -> str:
     """What a map is of: kind, layer, head, path, direction.
 
     Examples
@@ -116,19 +120,31 @@ def map_words(record: HiddenAttention) -> str:
         layers = f"layers {record.layers[0]} to {record.layers[1]}"
     first = {
         "diagonal": "Hidden attention (channels apart) of",
+        "magnitude": "Hidden attention (sum of magnitudes) of",
         "signed": "Signed hidden attention of",
         "contribution": f"Contributions to {record.direction or 'the output'} of",
         "weights": "Attention weights of",
         "rollout": "Hidden attention through",
     }.get(record.kind, "Hidden attention of")
     head = "" if record.head is None else f", head {record.head}"
-    path = "" if record.kind in ("weights", "contribution") else f", {record.path} path"
+    path = f", {record.path} path" if names_path(record) else ""
     return f"{first} {layers}{head}{path}"
+
+
+def names_path(record: HiddenAttention | PooledAttention) -> bool:
+    """Whether the path stands beside the name of a map: weights and contributions are of the value path by themselves.
+
+    Examples
+    --------
+    >>> names_path(HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), 1, "value", 0.5, kind="weights"))
+    False
+    """
+    return record.path != "value" or record.kind not in ("weights", "contribution")
 
 
 @describe.register
 def _(record: HiddenAttention) -> str:
-    whose = "whose value path" if record.kind == "weights" else "which"
+    whose = "which" if names_path(record) else "whose value path"
     start = f"{map_words(record)}, {whose} {shows(record.share)}"
     if np.isnan(record.weights).all():
         return f"{start}: all cells are masked."
@@ -138,6 +154,18 @@ def _(record: HiddenAttention) -> str:
     draws = "draw" if looks.startswith("rows") else "draws"
     seen = cell_words(record.columns, strength.shape[1], column, "column")
     return f"{start}: {looks} {draws} most on {seen} ({record.weights[row, column]:.3g})."
+
+
+@describe.register
+def _(record: PooledAttention) -> str:
+    start = f"{map_words(record)}, which {shows(record.share)}"
+    if np.isnan(record.weights).all():
+        return f"{start}: all cells are masked."
+    at = np.unravel_index(np.nanargmax(record.weights), record.weights.shape)
+    looks, seen = (span_words(*edges[rank : rank + 2], noun)
+                   for edges, rank, noun in zip(record.edges, at, ("row", "column"), strict=True))  # fmt: skip
+    draws = "draw" if looks.startswith("rows") else "draws"
+    return f"{start}: {looks} {draws} most on {seen} ({record.weights[at]:.3g})."
 
 # %% ../../nbs/plots/10_words.ipynb #e6a06011
 @describe.register

@@ -73,6 +73,8 @@ class PooledAttention(Record):
     share: float = float("nan")
     model: str = ""
 
+    signed, head, layers, direction = False, None, None, ""  # of maps at base resolution, and of none of these
+
     @property
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
         """Borders of the rows and of the columns of cells in bases, one more than there are cells."""

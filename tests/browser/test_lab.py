@@ -17,7 +17,7 @@ LENGTH = len(SEQUENCE)
 IMPORTS = """
 import torch
 from genomic_lens.config import HyenaGLTConfig
-from genomic_lens.dashboards import ChunkExplorer, LensDashboard
+from genomic_lens.dashboards import AttentionExplorer, AttributionExplorer, ChunkExplorer, LensDashboard
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.model.hyena_glt import HyenaGLTForSequenceClassification
 from genomic_lens.report import Annotation
@@ -305,6 +305,48 @@ def test_the_chunk_explorer_is_drawn_as_wide_as_its_panel_and_moves(notebook, sh
     cell.page.wait_for_function("plot => plot._fullLayout.xaxis.range[0] === 0.5", arg=plot.element_handle())
     assert cell.locator(".gl-annotation tr").count() == 2
     assert panel.evaluate("node => getComputedStyle(node).borderTopWidth") == "1px"
+
+
+def test_the_attribution_explorer_announces_slow_work_runs_it_and_calls_it_off(notebook, shown):
+    cell = notebook.run(
+        "from genomic_lens.dashboards import jobs\njobs.QUICK = 0\n"
+        f'explorer = AttributionExplorer(build(), tokenizer, "{SEQUENCE}")\nexplorer'
+    )
+    panel = cell.locator(".gl-contributions")
+    panel.get_by_role("button", name="compute").click()
+    wait_for_text(panel.locator(".gl-foot"), "adds up to")
+    panel.get_by_label("method").select_option(value="occlusion")
+    panel.get_by_label("window (bases)").wait_for()
+    panel.get_by_label("baseline").select_option(value="dinucleotide shuffles")
+    panel.get_by_label("references").fill("500")
+    panel.get_by_label("references").press("Enter")
+    wait_for_text(panel, "Nothing was computed yet.")
+    panel.get_by_role("button", name="compute").click()
+    panel.get_by_role("button", name="cancel").click()
+    wait_for_text(panel, "cancelled.")
+    panel.get_by_label("method").select_option(value="exact product and rescale rules")
+    wait_for_text(panel.locator(".gl-foot"), "adds up to")
+    cell.locator(".gl-mutagenesis").get_by_role("button", name="compute").click()
+    cell.locator(".gl-mutagenesis .js-plotly-plot .hm").first.wait_for()
+    notebook.run("jobs.QUICK = 2.0")
+    assert notebook.failures() == []
+
+
+def test_a_click_on_the_map_of_the_attention_explorer_reads_its_row_and_its_column(notebook, shown):
+    cell = notebook.run(f'AttentionExplorer(build(), tokenizer, "{SEQUENCE}")')
+    cell.locator(PAINTED).wait_for()
+    lines = cell.locator(".gl-row-and-column")
+    cell.page.mouse.click(*on_map(cell, 40, 33))
+    wait_for_text(lines.locator(".gl-foot"), "Cell 40, 33:")
+    cell.locator(".gl-map").get_by_label("kind").select_option(value="signed: passed on or subtracted")
+    wait_for_text(cell.locator(".gl-map .gl-foot"), "Cells: signed")
+    lines.get_by_label("row").fill("50")
+    lines.get_by_label("row").press("Enter")
+    wait_for_text(lines.locator(".gl-foot"), "Cell 50, 33:")
+    cell.page.wait_for_function(
+        "plot => plot._fullData.length === 2 && plot._fullData[0].x.length === 60",
+        arg=lines.locator(".js-plotly-plot").element_handle(),
+    )
 
 
 def test_nothing_complains_and_nothing_is_fetched_from_elsewhere(shown, complaints):

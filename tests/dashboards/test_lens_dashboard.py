@@ -12,7 +12,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.dashboards import LensDashboard
-from genomic_lens.dashboards.lens_dashboard import Afterwards
+from genomic_lens.dashboards.jobs import Afterwards
 from genomic_lens.dashboards.panels import adds_up, gap_table, prediction_table, with_sign
 from genomic_lens.dashboards.session import QUESTIONS, LensSession
 from genomic_lens.dashboards.views import FilterView
@@ -189,7 +189,8 @@ def test_pointing_at_a_base_changes_nothing(dashboard):
 def test_all_methods_are_compared_when_asked(dashboard):
     assert dashboard.methods.table.value.count("<tr>") == 2
     dashboard.methods.compare.click()
-    assert dashboard.methods.table.value.count("<tr>") == 4
+    assert dashboard.methods.table.value.count("<tr>") == 1 + len(QUESTIONS)
+    assert "occlusion by windows of 1" in dashboard.methods.table.value
 
 
 def test_export_holds_the_sequence_as_it_came_and_as_it_is(dashboard, tmp_path):
@@ -421,7 +422,8 @@ def test_a_method_that_cannot_answer_leaves_the_rest_of_the_lens_alone(build, to
     dashboard.mutate(3, other(3))
     assert (dashboard.track.sequence[3], dashboard.track.changed) == (other(3), [3])
     dashboard.methods.compare.click()
-    assert dashboard.methods.table.value.count("<tr>") == 2
+    exact = [question for question in QUESTIONS.values() if question.method == "exact"]
+    assert dashboard.methods.table.value.count("<tr>") == 1 + len(QUESTIONS) - len(exact)
     assert dashboard.methods.foot.value.count("no rule") == 1
     dashboard.contributions.question.value = QUESTIONS["integrated gradients, mean of the bases"]
     assert np.abs(shown_values(dashboard)).max() > 0

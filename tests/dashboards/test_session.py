@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from genomic_lens.dashboards import session as module
-from genomic_lens.dashboards.session import QUESTIONS, LensSession, Question
+from genomic_lens.dashboards.jobs import Cancelled, Job
+from genomic_lens.dashboards.session import QUESTIONS, LensSession, Question, passes
 from genomic_lens.errors import DataError
 from genomic_lens.interpretability import attribute, chunk_map, predict
+from genomic_lens.interpretability.attributions import METHODS
 
 from .conftest import SEQUENCE
 
@@ -75,12 +77,54 @@ def test_the_time_of_a_question_is_guessed_first_and_known_later(model, tokenize
     ticks = iter(range(0, 100, 2))
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(ticks))
     session = LensSession(model, tokenizer, SEQUENCE, references=2)
-    assert session.seconds(Question("exact", "shuffled")) == 0, "nothing is known before the first forward pass"
-    session.prediction()
-    guesses = [session.seconds(question) for question in QUESTIONS.values()]
-    assert guesses == [2 * 6, 2 * 3, 2 * 150]
+    forward = 2 / module.TOGETHER  # seconds: a clock that goes on by 2 at each look
+    guesses = {question: session.seconds(question) for question in QUESTIONS.values()}
+    assert guesses[Question("exact", "shuffled")] == 3 * forward * 2 * 2
+    assert guesses[Question("integrated_gradients", "mean")] == 3 * forward * (50 + 1 + 1)
+    assert guesses[Question("occlusion", "mean")] == forward * (40 + 1 + 1)
     session.attribution("donor", Question("exact", "shuffled"))
-    assert session.seconds(Question("exact", "shuffled")) == 2
+    assert session.seconds(Question("exact", "shuffled")) == session.seconds(Question("exact", "shuffled", 2)) == 2
+    assert session.seconds(Question("exact", "shuffled", 4)) > 2, "another number of references takes another time"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *QUESTIONS.values(),
+        Question("integrated_gradients", "shuffled", references=3, steps=7),
+        Question("layer_integrated_gradients", "random", references=2, steps=20),
+        Question("noise_tunnel", "mean", samples=9),
+        Question("guided_backprop", "zero"),
+        Question("occlusion", "n", window=5),
+    ],
+)
+def test_as_many_sequences_go_into_the_model_as_were_foretold(model, tokenizer, question):
+    session, seen = LensSession(model, tokenizer, SEQUENCE, references=4), []
+    record, remark = session.attributing("donor", question)(seen.append)
+    assert sum(seen) == pytest.approx(passes(session.complete(question), len(SEQUENCE)), rel=0.2)
+    assert session.knows(session.complete(question), "donor")
+    assert record is session.attribution("donor", question)
+    assert ("miss" in remark) == (record.gap > 1e-3 and METHODS[question.method].adds_up)
+
+
+def test_what_is_called_off_is_not_remembered_and_can_be_asked_again(model, tokenizer):
+    session, question = LensSession(model, tokenizer, SEQUENCE), Question("occlusion", "mean")
+    job = Job(session.attributing("donor", question), steps=42)
+    job.call_off()
+    with pytest.raises(Cancelled):
+        job.run()
+    assert not session.knows(session.complete(question), "donor")
+    assert not model._forward_pre_hooks
+    expected = attribute(model, tokenizer, SEQUENCE, "donor", "occlusion", "mean")[0]
+    np.testing.assert_array_equal(session.attribution("donor", question).values, expected.values)
+
+
+def test_an_answer_is_about_the_sequence_at_which_it_was_asked_for(model, tokenizer):
+    session, question = LensSession(model, tokenizer, SEQUENCE), Question("exact", "mean")
+    later = session.attributing("donor", question)
+    session.mutate(3, "A" if SEQUENCE[3] != "A" else "C")
+    assert later()[0].sequence == SEQUENCE
+    assert not session.knows(session.complete(question), "donor")
 
 
 def test_two_threads_get_one_answer(model, tokenizer, monkeypatch):

@@ -130,3 +130,4 @@ def test_which_models_look_back_only(build_model):
 def test_the_gelu_is_that_of_torch():
     values = torch.linspace(-30, 30, 10_001, dtype=torch.float64)
     torch.testing.assert_close(bend(values), torch.nn.functional.gelu(values, approximate="tanh"), rtol=0, atol=1e-12)
+    assert bend(torch.tensor([-1e30, -200.0, 0.0, 200.0, 1e30])).tolist() == [0, 0, 0, 200, torch.tensor(1e30).item()]

@@ -9,7 +9,8 @@ import pytest
 from genomic_lens.errors import DataError
 from genomic_lens.plots.attention import bin_means, draw_hidden_attention, plot_hidden_attention
 from genomic_lens.plots.style import token
-from genomic_lens.records import HiddenAttention
+from genomic_lens.plots.words import describe
+from genomic_lens.records import HiddenAttention, PooledAttention
 
 from .conftest import words
 
@@ -165,3 +166,46 @@ def test_errors_are_told_where_there_are_any(looks):
 def test_weights_and_contributions_say_whose_share_is_shown(looks):
     title = plot_hidden_attention(replace(looks, kind="weights")).layout.title.text
     assert "the value path shows 47 % of the Jacobian" in title
+
+
+@pytest.fixture
+def pooled():
+    """Cells of four bases; the last of ten is short. Rows 4–7 look at columns 0–3."""
+    weights = np.array([[0.2, 0, 0], [0.9, 0.1, 0], [0.3, 0.4, np.nan]], dtype=np.float32)
+    made = {"q": 2, "error": 0.004, "counted": 8, "diagonal_error": 0.03, "share": 0.4}
+    return PooledAttention("c0ffee", 10, weights, (0, 10), (0, 10), cell=4, layer=1, **made)
+
+
+def test_maps_of_a_pyramid_are_drawn_cell_by_cell_up_to_their_short_end(pooled):
+    heat = plot_hidden_attention(pooled).data[0]
+    np.testing.assert_array_equal(heat.z, pooled.weights)
+    assert heat.x.tolist() == heat.y.tolist() == [-0.5, 3.5, 7.5, 9.5]
+    ax = draw_hidden_attention(pooled, log=True)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 9.5), (9.5, -0.5))
+
+
+def test_maps_of_a_pyramid_say_what_a_cell_is_and_how_far_it_holds(pooled):
+    for record, cell in ((pooled, "root mean square over"), (replace(pooled, kind="magnitude"), "mean over")):
+        for title in (plot_hidden_attention(record).layout.title.text, words(draw_hidden_attention(record))):
+            for part in (f"each cell is the {cell} 4 × 4 bases", "shows 40 % of the Jacobian", "layer 1, value path"):
+                assert part in title.replace("<br>", " ").replace("\n", " ")
+            assert "off the sum over all pairs by 0.004" in title
+    exact = replace(pooled, error=0.0, diagonal_error=0.0)
+    assert "off" not in plot_hidden_attention(exact).layout.title.text
+
+
+def test_the_strongest_cell_of_a_pyramid_is_named_by_its_bases(pooled):
+    assert describe(pooled) == (
+        "Hidden attention (channels apart) of layer 1, value path, which shows 40 % of the Jacobian: rows 4–7 "
+        "draw most on columns 0–3 (0.9)."
+    )
+    assert describe(replace(pooled, cell=1, kind="norm")).endswith("row 1 draws most on column 0 (0.9).")
+    assert describe(replace(pooled, weights=pooled.weights * np.nan)).endswith("all cells are masked.")
+
+
+def test_the_path_of_contributions_is_named_where_it_is_another(looks):
+    full = replace(looks, kind="contribution", path="full", direction="donor")
+    title = plot_hidden_attention(full).layout.title.text
+    assert "layer 2, full path" in title
+    assert "the value path" not in title
+    assert "full path, which shows" in describe(full)
