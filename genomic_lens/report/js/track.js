@@ -261,7 +261,7 @@ function trackViewer(holder, on) {
     across.show(start, stop);
     redraw();
   };
-  return { draw, mark, reveal, zoomTo, get range() { return across.range; } };
+  return { draw, mark, reveal, zoomTo, get range() { return across?.range ?? [0, 0]; } };
 }
 
 function trackPanel(lens) {
