@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "meme": ["read_meme", "write_meme"],
         "offsets": ["tokens_to_bases"],
         "planted": ["planted_motifs"],
+        "preparation": ["AugmentedDataset", "TokenBudgetSampler", "audit_leakage", "split_by_group"],
         "readers": [
             "load_genomic_sequences",
             "load_labels",
@@ -31,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "read_gff",
             "read_vcf",
         ],
+        "suites": ["ChromatinProfileDataset", "SpeciesDataset", "list_suites", "load_task"],
         "tokenizers": [
             "BPETokenizer",
             "ByteTokenizer",
