@@ -29,7 +29,7 @@ from ..records import Score, atomic_write
 from .arguments import parameter_groups, training_arguments
 from .batches import EpochLoader, SeededBatchSampler
 from .checkpoints import MODEL_FILES, STATE_FILES, atomic_folder, check_checkpoint
-from .checkpoints import last_checkpoint, reading
+from .checkpoints import folder_of_all, last_checkpoint, reading
 from .curriculum_learner import CurriculumLearner
 
 # %% auto #0
@@ -72,6 +72,8 @@ class TableLog(TrainerCallback):
         self.path = path
 
     def write(self, args, state, control, **kwargs):
+        if not state.is_world_process_zero:
+            return
         text = history_table(state.log_history).to_csv(index=False)
         atomic_write(self.path, lambda file: file.write(text.encode()))
 
@@ -99,7 +101,9 @@ class _Trainer(Trainer):
     def get_train_dataloader(self) -> DataLoader:
         dataset, args = self.train_dataset, self.args
         if self.curriculum is None:
-            sampler = SeededBatchSampler(len(dataset), args.train_batch_size, args.seed)
+            sampler = SeededBatchSampler(
+                len(dataset), args.train_batch_size, args.seed, args.process_index, args.world_size
+            )
         else:
             sampler = self.curriculum.sampler(
                 dataset, args.train_batch_size, args.seed, args.process_index, args.world_size
@@ -144,16 +148,19 @@ class _Trainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial=None) -> None:
         name = f"checkpoint-{self.state.global_step}"
-        with atomic_folder(Path(self.args.output_dir, name)) as partial:
+        with folder_of_all(Path(self.args.output_dir, name), self.accelerator) as partial:
             self.staging = partial
             try:
                 super()._save_checkpoint(model, trial)
             finally:
                 del self.staging
-            for file in (partial / name).iterdir():
-                file.rename(partial / file.name)
-            (partial / name).rmdir()
-        rotate_checkpoints(self.args.output_dir, save_total_limit=self.args.save_total_limit, use_mtime=False)
+            self.accelerator.wait_for_everyone()
+            if self.is_world_process_zero():
+                for file in (partial / name).iterdir():
+                    file.rename(partial / file.name)
+                (partial / name).rmdir()
+        if self.is_world_process_zero():
+            rotate_checkpoints(self.args.output_dir, save_total_limit=self.args.save_total_limit, use_mtime=False)
 
 # %% ../../nbs/training/30_trainer.ipynb #5f0045cc
 def score(config: HyenaGLTConfig, outputs: np.ndarray, labels: np.ndarray, **options) -> dict[str, Score]:
