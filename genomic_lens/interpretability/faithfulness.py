@@ -108,7 +108,7 @@ def shuffled_copies(tokenizer: DNATokenizer, sequence: str, count: int, seed: in
     >>> shuffled_copies(DNATokenizer(), "ACACNNGTGT", 1, seed=0)
     ['ACACNNGTGT']
     """
-    ids = tokenizer.encode_bases(sequence).astype(np.int64)
+    ids = tokenizer.encode_letters(sequence).astype(np.int64)
     return [tokenizer.decode(row) for row in reference_ids(ids, tokenizer, "shuffled", count, seed)]
 
 # %% ../../nbs/interpretability/80_faithfulness.ipynb #560773e4

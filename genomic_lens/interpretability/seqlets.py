@@ -42,7 +42,7 @@ def shuffled_sequences(tokenizer: DNATokenizer, sequences: Sequence[str], seed: 
     """
     texts = []
     for number, sequence in enumerate(sequences):
-        ids = tokenizer.encode_bases(sequence).astype(np.int64)
+        ids = tokenizer.encode_letters(sequence).astype(np.int64)
         own = int(np.random.default_rng([seed, number]).integers(2**32))
         texts.append(tokenizer.decode(reference_ids(ids, tokenizer, "shuffled", 1, own)[0]))
     return texts

@@ -16,7 +16,7 @@ from transformers import (
 )  # fmt: skip
 
 from ..config import ALIASES, HyenaGLTConfig
-from ..data.hf_tokenizer import HFDNATokenizer
+from ..data.tokenizers.hugging_face import HFDNATokenizer
 from ..errors import ModelError
 from .checkpoints import Weights, canonical_names, infer_shape, read_json
 from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from ..config import HyenaGLTConfig
-from ..data.hf_tokenizer import HFDNATokenizer
+from ..data.tokenizers.hugging_face import HFDNATokenizer
 from .backbone import HyenaBackbone
 from .heads import RegressionHead, SequenceClassificationHead, pool
 from .outputs import HyenaOutput, HyenaSequenceOutput, with_routing

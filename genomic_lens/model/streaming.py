@@ -85,7 +85,7 @@ def answers(
     total = sum(place.stop - place.start for place, _ in windows)
     with evaluating(model), tqdm(total=total, unit=" bases", unit_scale=True, delay=2) as bar:
         for place, read in windows:
-            ids = tokenizer.encode_bases(fetch(records, Interval(place.name, read, place.stop))).astype(np.int64)
+            ids = tokenizer.encode_letters(fetch(records, Interval(place.name, read, place.stop))).astype(np.int64)
             values = ask(torch.from_numpy(ids)[None].to(device), place.start - read)
             yield place, values.float().cpu().numpy()
             bar.update(place.stop - place.start)

@@ -106,7 +106,7 @@ def verify_checkpoint(
     >>> print(verify_checkpoint("hyenadna-tiny-1k-seqlen-hf").verdict)  # doctest: +SKIP
     """
     model = HyenaDNAForCausalLM.from_pretrained(folder, trust_pickle=trust_pickle)
-    ids = DNATokenizer().encode_bases(sequence or chlamydia_genome().sequence[: tokens + 1]).astype(np.int64)
+    ids = DNATokenizer().encode_letters(sequence or chlamydia_genome().sequence[: tokens + 1]).astype(np.int64)
     length = min(model.config.sequence_length, 1024, len(ids))
     if length < 2:
         raise DataError(f"{len(ids)} bases came; expected at least 2, of which the second is predicted.")

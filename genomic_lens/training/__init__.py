@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "arguments": ["parameter_groups", "training_arguments"],
         "batches": ["SeededBatchSampler"],
         "checkpoints": ["last_checkpoint"],
+        "curriculum_learner": ["CurriculumLearner"],
         "trainer": ["HyenaGLTTrainer", "score"],
     },
 )

@@ -5,8 +5,10 @@
 # %% ../../nbs/training/10_arguments.ipynb #13695f6f
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +17,7 @@ from transformers import TrainingArguments
 from ..config import HyenaGLTConfig
 
 # %% auto #0
-__all__ = ['training_arguments', 'interval', 'parameter_groups', 'group']
+__all__ = ['training_arguments', 'processes_on_cpu', 'interval', 'parameter_groups', 'group']
 
 # %% ../../nbs/training/10_arguments.ipynb #09d33d71
 def training_arguments(config: HyenaGLTConfig, output_dir: str | Path | None, evaluates: bool) -> TrainingArguments:
@@ -60,9 +62,22 @@ def training_arguments(config: HyenaGLTConfig, output_dir: str | Path | None, ev
         report_to="none",
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        **processes_on_cpu(),
     )
 
 # %% ../../nbs/training/10_arguments.ipynb #b2d38399
+def processes_on_cpu() -> dict[str, Any]:
+    """What `TrainingArguments` must be told for several processes without an accelerator: else each trains for itself.
+
+    Examples
+    --------
+    >>> processes_on_cpu()
+    {}
+    """
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.cuda.is_available()
+    return {"use_cpu": True, "ddp_backend": "gloo"} if several else {}
+
+
 def interval(steps: int) -> str:
     """"steps", or "epoch" for 0."""
     return "steps" if steps else "epoch"

@@ -26,6 +26,10 @@ class SeededBatchSampler:
     batch_size : int
         Examples a batch; the last one may be smaller.
     seed : int
+    rank, processes : int
+        Which part of each batch is taken, of how many: the batches of all processes together have `batch_size` times
+        `processes` examples, the same whatever their number. Where the last ones do not go round, the first ones of
+        the epoch come again.
 
     Examples
     --------
@@ -34,22 +38,27 @@ class SeededBatchSampler:
     [3, 1]
     """
 
-    def __init__(self, items: int, batch_size: int, seed: int = 0):
+    def __init__(self, items: int, batch_size: int, seed: int = 0, rank: int = 0, processes: int = 1):
         if items < 1 or batch_size < 1:
             raise ConfigurationError(f"{items} items in batches of {batch_size} came; expected at least one of each.")
+        if not 0 <= rank < processes:
+            raise ConfigurationError(f"Process {rank} of {processes} came; expected one of them, counted from 0.")
         self.items, self.batch_size, self.seed, self.epoch = items, batch_size, seed, 0
+        self.rank, self.processes = rank, processes
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is iterated."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.items // self.batch_size)
+        return -(-self.items // (self.batch_size * self.processes))
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.items)
-        for start in range(0, self.items, self.batch_size):
-            yield order[start : start + self.batch_size].tolist()
+        order = np.resize(order, -(-self.items // self.processes) * self.processes)
+        size = self.batch_size * self.processes
+        for start in range(0, self.items, size):
+            yield order[start : start + size][self.rank :: self.processes].tolist()
 
 # %% ../../nbs/training/00_batches.ipynb #1ee9f79e
 class EpochLoader(DataLoader):

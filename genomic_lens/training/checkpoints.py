@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from ..errors import GenomicLensError, TrainingError
 
 # %% auto #0
-__all__ = ['MODEL_FILES', 'STATE_FILES', 'atomic_folder', 'replace_folder', 'last_checkpoint', 'check_checkpoint', 'reading']
+__all__ = ['MODEL_FILES', 'STATE_FILES', 'atomic_folder', 'folder_of_all', 'replace_folder', 'last_checkpoint',
+           'check_checkpoint', 'reading']
 
 # %% ../../nbs/training/20_checkpoints.ipynb #ccea74cd
 @contextmanager
@@ -61,6 +62,33 @@ def atomic_folder(final: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+# %% ../../nbs/training/20_checkpoints.ipynb #147684f2
+@contextmanager
+def folder_of_all(final: str | Path, accelerator) -> Iterator[Path]:
+    """`atomic_folder` for all processes of a run: one folder, which has its name when the block has ended in all.
+
+    Parameters
+    ----------
+    final : path
+        The folder that shall be there.
+    accelerator : accelerate.Accelerator
+        Knows the processes.
+
+    Yields
+    ------
+    Path
+        A folder to write into.
+    """
+    final = Path(final)
+    if accelerator.is_main_process:
+        with atomic_folder(final) as partial:
+            accelerator.wait_for_everyone()
+            yield partial
+    else:
+        accelerator.wait_for_everyone()
+        yield final.with_name(f".{final.name}.partial")
+    accelerator.wait_for_everyone()
 
 # %% ../../nbs/training/20_checkpoints.ipynb #d897593d
 def replace_folder(partial: Path, final: Path) -> None:
@@ -121,7 +149,7 @@ def check_checkpoint(folder: str | Path, needed: Iterable[str] = (*MODEL_FILES, 
     PosixPath('run/checkpoint-10')
     """
     folder = Path(folder)
-    missing = [name for name in needed if not (folder / name).exists()]
+    missing = [name for name in needed if not any(folder.glob(name.replace("rng_state", "rng_state*")))]
     if missing:
         raise TrainingError(
             f"{folder} is no whole checkpoint: it lacks {', '.join(missing)}; pass a folder that the trainer wrote."

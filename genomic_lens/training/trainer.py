@@ -20,6 +20,7 @@ from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import EvalPrediction, rotate_checkpoints
 
 from ..config import HyenaGLTConfig
+from ..curriculum.cropping import CroppedDataset
 from ..data.datasets import GenomicDataset, PaddingCollator
 from ..data.tokenizers import DNATokenizer
 from ..errors import TrainingError
@@ -28,7 +29,8 @@ from ..records import Score, atomic_write
 from .arguments import parameter_groups, training_arguments
 from .batches import EpochLoader, SeededBatchSampler
 from .checkpoints import MODEL_FILES, STATE_FILES, atomic_folder, check_checkpoint
-from .checkpoints import last_checkpoint, reading
+from .checkpoints import folder_of_all, last_checkpoint, reading
+from .curriculum_learner import CurriculumLearner
 
 # %% auto #0
 __all__ = ['OF_THE_RUN', 'LossBar', 'history_table', 'TableLog', 'WholeRows', 'score', 'HyenaGLTTrainer']
@@ -70,6 +72,8 @@ class TableLog(TrainerCallback):
         self.path = path
 
     def write(self, args, state, control, **kwargs):
+        if not state.is_world_process_zero:
+            return
         text = history_table(state.log_history).to_csv(index=False)
         atomic_write(self.path, lambda file: file.write(text.encode()))
 
@@ -92,11 +96,21 @@ class _Trainer(Trainer):
     """`transformers.Trainer` with our batches, groups and checkpoints."""
 
     glt_config: HyenaGLTConfig
+    curriculum: CurriculumLearner | None = None
 
     def get_train_dataloader(self) -> DataLoader:
-        sampler = SeededBatchSampler(len(self.train_dataset), self.args.train_batch_size, self.args.seed)
-        generator = torch.Generator().manual_seed(self.args.seed)
-        return EpochLoader(self.train_dataset, sampler, collate_fn=self.data_collator, generator=generator)
+        dataset, args = self.train_dataset, self.args
+        if self.curriculum is None:
+            sampler = SeededBatchSampler(
+                len(dataset), args.train_batch_size, args.seed, args.process_index, args.world_size
+            )
+        else:
+            sampler = self.curriculum.sampler(
+                dataset, args.train_batch_size, args.seed, args.process_index, args.world_size
+            )
+            dataset = CroppedDataset(dataset)
+        generator = torch.Generator().manual_seed(args.seed)
+        return EpochLoader(dataset, sampler, collate_fn=self.data_collator, generator=generator)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -134,16 +148,19 @@ class _Trainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial=None) -> None:
         name = f"checkpoint-{self.state.global_step}"
-        with atomic_folder(Path(self.args.output_dir, name)) as partial:
+        with folder_of_all(Path(self.args.output_dir, name), self.accelerator) as partial:
             self.staging = partial
             try:
                 super()._save_checkpoint(model, trial)
             finally:
                 del self.staging
-            for file in (partial / name).iterdir():
-                file.rename(partial / file.name)
-            (partial / name).rmdir()
-        rotate_checkpoints(self.args.output_dir, save_total_limit=self.args.save_total_limit, use_mtime=False)
+            self.accelerator.wait_for_everyone()
+            if self.is_world_process_zero():
+                for file in (partial / name).iterdir():
+                    file.rename(partial / file.name)
+                (partial / name).rmdir()
+        if self.is_world_process_zero():
+            rotate_checkpoints(self.args.output_dir, save_total_limit=self.args.save_total_limit, use_mtime=False)
 
 # %% ../../nbs/training/30_trainer.ipynb #5f0045cc
 def score(config: HyenaGLTConfig, outputs: np.ndarray, labels: np.ndarray, **options) -> dict[str, Score]:
@@ -188,6 +205,8 @@ class HyenaGLTTrainer:
         Where checkpoints and `log.csv` go; None writes nothing.
     callbacks : sequence of TrainerCallback
         For `transformers`' trainer.
+    curriculum : CurriculumLearner or None
+        Stages of training; their epochs take the place of the configuration's.
 
     Attributes
     ----------
@@ -213,6 +232,7 @@ class HyenaGLTTrainer:
         tokenizer: DNATokenizer | None = None,
         output_dir: str | Path | None = None,
         callbacks: Sequence[TrainerCallback] = (),
+        curriculum: CurriculumLearner | None = None,
     ):
         self.config, self.tokenizer, self.output_dir = config or model.config, tokenizer, output_dir
         self._resume: Path | None = None
@@ -227,6 +247,9 @@ class HyenaGLTTrainer:
             callbacks=[*([WholeRows(), TableLog(Path(output_dir, "log.csv"))] if output_dir else []), *callbacks],
         )
         self.hf.glt_config = self.config
+        if curriculum is not None and train_dataset is not None:
+            self.hf.curriculum = curriculum
+            self.hf.args.max_steps = curriculum.plan(len(train_dataset), self.config.batch_size).steps
         self.hf.remove_callback(DEFAULT_PROGRESS_CALLBACK)
         self.hf.add_callback(LossBar())
 

@@ -182,7 +182,7 @@ def test_a_sequence_without_letters_is_its_own_reference():
 
 
 def test_an_unknown_baseline_is_refused():
-    with pytest.raises(ConfigurationError, match="'median' came; expected one of shuffled, random, mean, n, zero, blur"):
+    with pytest.raises(ConfigurationError, match="'median' came; expected one of shuffled, random, mean, n, zero"):
         reference_embeddings(TABLE, np.array([7]), DNATokenizer(), "median", 1, 0)
 
 

@@ -227,7 +227,7 @@ def test_repeats_get_long_patches_and_random_bases_short_ones():
 
 
 def test_a_run_of_n_is_one_patch(tokenizer):
-    ids = torch.from_numpy(tokenizer.encode_bases("ACGTACGT" + "N" * 50 + "ACGTACGT")).long()[None]
+    ids = torch.from_numpy(tokenizer.encode_letters("ACGTACGT" + "N" * 50 + "ACGTACGT")).long()[None]
     for entropy in (MarkovTable(2).entropies(ids - 7), model_entropies(language_model(), ids)):
         start = patch_starts(entropy, 0.5)[0]
         assert start[:9].all()

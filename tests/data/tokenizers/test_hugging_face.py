@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from genomic_lens.data.hf_tokenizer import HFDNATokenizer
-from genomic_lens.data.tokenizers import DNATokenizer
+from genomic_lens.data.tokenizers import DNATokenizer, HFDNATokenizer
 from genomic_lens.errors import TokenizationError
 
 SPECIALS = ["none", "sep", "cls_sep"]
@@ -21,7 +20,7 @@ def test_ids_and_masks_are_those_of_the_core_alone_and_in_a_padded_batch(special
         assert torch.equal(batch[name], torch.from_numpy(expected))
     for sequence in SEQUENCES:
         assert skin(sequence)["input_ids"] == core.encode(sequence).tolist()
-        assert skin(sequence, add_special_tokens=False)["input_ids"] == core.encode_bases(sequence).tolist()
+        assert skin(sequence, add_special_tokens=False)["input_ids"] == core.encode_letters(sequence).tolist()
 
 
 @pytest.mark.parametrize("special", SPECIALS)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from genomic_lens.data.alphabets import reverse_complement
-from genomic_lens.data.tokenizers import DNATokenizer, lookup_table, pad_ids
+from genomic_lens.data.alphabets import DNA, reverse_complement
+from genomic_lens.data.tokenizers import DNATokenizer, ProteinTokenizer, RNATokenizer, pad_ids
+from genomic_lens.data.tokenizers.letters import letter_table
 from genomic_lens.errors import ConfigurationError, TokenizationError
 
 IDS = {"A": 7, "C": 8, "G": 9, "T": 10, "U": 10, "N": 11}
@@ -160,7 +161,7 @@ def test_id_outside_the_vocabulary_is_refused(tokenizer, number):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"vocab_size": 11}, "vocab_size is 11; DNA needs at least 12"),
+        ({"vocab_size": 11}, "vocab_size is 11; DNATokenizer needs at least 12"),
         ({"case": "lower"}, "case is 'lower'; expected one of upper, mask, error"),
         ({"iupac": "random"}, "iupac is 'random'"),
         ({"special": "bos"}, "special is 'bos'"),
@@ -182,11 +183,48 @@ def test_smallest_vocabulary_is_taken_and_an_empty_batch_is_empty():
 
 
 def test_table_refuses_more_than_it_reads():
-    assert (lookup_table("error", "error") != 255).sum() == len("ACGTUN")
-    assert (lookup_table("upper", "mask") != 255).sum() == 2 * len("ACGTUN" + CODES)
+    assert (letter_table(DNA, "error", "error") != 255).sum() == len("ACGTUN")
+    assert (letter_table(DNA, "upper", "mask") != 255).sum() == 2 * len("ACGTUN" + CODES)
 
 
 def test_one_sequence_in_place_of_several_is_refused():
     """Iterating over a string would make a batch of single letters."""
     with pytest.raises(TokenizationError, match="expects a list"):
         DNATokenizer().encode_batch("ACGT")
+
+
+# --- RNA and proteins -------------------------------------------------------------------------------------------------
+
+
+def test_rna_has_the_ids_of_dna_and_its_own_letters():
+    rna = RNATokenizer()
+    assert rna.encode("GAUUACAN").tolist() == DNATokenizer().encode("GATTACAN").tolist()
+    assert rna.decode(rna.encode("GATTACAr")) == "GAUUACAN"
+    assert rna.decode(rna.reverse_complement(rna.encode("AACG"))) == "CGUU"
+    assert (rna.letters, rna.letter_ids.tolist()) == ("ACGU", [7, 8, 9, 10])
+
+
+def test_proteins_are_read_letter_by_letter():
+    protein = ProteinTokenizer(special="cls_sep")
+    sequence = "MKTLLLTLVVVTIVCLDLGYAX*acdefghiklmnpqrstvwy"
+    ids = protein.encode(sequence)
+    assert protein.decode(ids) == sequence.upper()
+    assert len(set(protein.letter_ids)) == 21
+    assert np.isin(protein.encode("AXBJZUO")[1:-1], protein.masked_ids).tolist() == [False] + 6 * [True]
+    assert not hasattr(protein, "reverse_complement")
+
+
+def test_proteins_refuse_what_is_none():
+    with pytest.raises(TokenizationError, match="'1' at residue 2"):
+        ProteinTokenizer().encode("MK1")
+    with pytest.raises(TokenizationError, match="'U' at residue 0"):
+        ProteinTokenizer(iupac="error").encode("U")
+    with pytest.raises(ConfigurationError, match="ProteinTokenizer needs at least 29"):
+        ProteinTokenizer(vocab_size=28)
+
+
+@pytest.mark.parametrize("tokenizer", [DNATokenizer, RNATokenizer, ProteinTokenizer])
+def test_what_the_class_knows_is_what_its_objects_use(tokenizer):
+    one = tokenizer()
+    assert (one.tokens, one.masked_ids, one.letters) == (tokenizer.tokens, tokenizer.masked_ids, tokenizer.letters)
+    assert [one.tokens[number] for number in one.letter_ids] == list(one.letters)
