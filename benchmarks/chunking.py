@@ -13,7 +13,7 @@ from statistics import median
 
 import torch
 
-from genomic_lens.model.smoothing import BLOCK, SURE, smooth
+from genomic_lens.model.chunks.smoothing import BLOCK, SURE, smooth
 
 
 def by_loop(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -97,7 +97,7 @@ def task(name: str, implementation: str, model: nn.Module, ids: torch.Tensor):
         return step
     if implementation == "textbook":
         return torch.no_grad()(states)  # without a memory, one more base is another whole pass
-    from genomic_lens.model.decoding import empty_memory, extend
+    from genomic_lens.model.inference.decoding import empty_memory, extend
 
     with torch.no_grad():
         _, past = extend(model, ids[:, :-128], empty_memory(model, 1, ids.shape[1]))

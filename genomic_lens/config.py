@@ -28,7 +28,7 @@ ALIASES = {
 TASK_TYPES = ("dna_sequence_modeling", "protein_function", "genome_annotation", "variant_effect")
 POOLINGS = ("mean", "last", "first", "sum")
 CHUNKINGS = (None, "merging", "routing", "patches")
-LAYER_KINDS = ("hyena", "se", "mr", "li", "modal", "attention")  # see genomic_lens.model.mixers
+LAYER_KINDS = ("hyena", "se", "mr", "li", "modal", "attention")  # see genomic_lens.model.layers.mixers
 
 # Names that `transformers` itself passes to any configuration.
 _HOST_NAMES = {

@@ -55,7 +55,7 @@ def build_operator():
     """Makes a seeded Hyena operator of width 4 with filters that are as loud as its skip terms."""
     import torch
 
-    from genomic_lens.model.hyena import HyenaOperator
+    from genomic_lens.model.convolution.hyena import HyenaOperator
 
     def build(order=2, two_sided=False, dtype=torch.float64, **changes):
         torch.manual_seed(order)

@@ -14,8 +14,8 @@ from statistics import median
 
 import torch
 
-from genomic_lens.interpretability.pyramid import AttentionPyramid, pooling_error
-from genomic_lens.model.hyena import HyenaOperator
+from genomic_lens.interpretability.attention.pyramid import AttentionPyramid, pooling_error
+from genomic_lens.model.convolution.hyena import HyenaOperator
 
 LENGTH, WIDTH = 2**20, 256
 PLACES = ((0.0, 0.0), (0.5, 0.5), (0.9, 0.1))  # of windows, as shares of the sequence

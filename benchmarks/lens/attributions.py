@@ -18,9 +18,9 @@ from tqdm.auto import tqdm
 
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data.tokenizers import DNATokenizer
-from genomic_lens.interpretability.attributions import contributions
-from genomic_lens.interpretability.gradients import Multipliers, exact_multipliers
-from genomic_lens.interpretability.questions import Question, ask
+from genomic_lens.interpretability.attribution.attributions import contributions
+from genomic_lens.interpretability.attribution.gradients import Multipliers, exact_multipliers
+from genomic_lens.interpretability.attribution.questions import Question, ask
 from genomic_lens.model import HyenaGLTForSequenceClassification
 from genomic_lens.records import completeness_gap
 

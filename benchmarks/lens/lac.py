@@ -19,7 +19,7 @@ from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data import DNATokenizer, GenomicDataset, one_hot, sample_card
 from genomic_lens.data.samples import lac_promoter
 from genomic_lens.interpretability import attribute
-from genomic_lens.interpretability.rules import exact_rules
+from genomic_lens.interpretability.attribution.rules import exact_rules
 from genomic_lens.metrics import information_footprint, most_frequent, pearson
 from genomic_lens.model import HyenaGLTForRegression
 from genomic_lens.training import HyenaGLTTrainer

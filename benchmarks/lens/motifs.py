@@ -21,9 +21,9 @@ from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data import DNATokenizer, GenomicDataset
 from genomic_lens.data.planted import PLANTED, Planted, planted_motifs
 from genomic_lens.interpretability import attribute, discover_motifs, match_motifs, predict
-from genomic_lens.interpretability.motif_matches import read_database
-from genomic_lens.interpretability.patterns import core_span, lay_out, same_threads
-from genomic_lens.interpretability.seqlets import null_attributions, shuffled_sequences
+from genomic_lens.interpretability.motifs.motif_matches import read_database
+from genomic_lens.interpretability.motifs.patterns import core_span, lay_out, same_threads
+from genomic_lens.interpretability.motifs.seqlets import null_attributions, shuffled_sequences
 from genomic_lens.model import HyenaGLTForSequenceClassification
 from genomic_lens.records import Attribution, Motif
 from genomic_lens.training import HyenaGLTTrainer

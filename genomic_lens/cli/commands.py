@@ -37,7 +37,7 @@ def write_answers(options: argparse.Namespace) -> None:
     """Write the embeddings or the logits of a model for a FASTA file."""
     from genomic_lens.data.fasta import intervals, open_fasta, split_place
     from genomic_lens.data.tables import table_writer, write_table
-    from genomic_lens.model.streaming import cut, embed, gives_per_base, logits
+    from genomic_lens.model.inference.streaming import cut, embed, gives_per_base, logits
     from genomic_lens.model.zoo import open_model
 
     table_writer(options.out)

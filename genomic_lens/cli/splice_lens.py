@@ -18,7 +18,7 @@ from ..data.cards import SampleCard
 from ..data.tokenizers import DNATokenizer
 from ..interpretability import aligned_motif, attribute, filter_bank, hidden_attention, predict
 from ..interpretability import substitutions
-from ..model.tracing import mixers
+from ..model.mixing.tracing import mixers
 from ..plots import describe, draw_scores, draw_training
 from ..records import Attribution, FilterBank, Motif, Prediction, Score
 from ..report.lens import Annotation, Lens, LensView

@@ -23,10 +23,10 @@ from .track import Track
 from .views import dropdown
 from ..data.tokenizers import DNATokenizer
 from ..errors import GenomicLensError, ModelError
-from ..interpretability.hidden_attention import hidden_attention
-from ..interpretability.tiles import EXACT, ROWS, HiddenAttentionTiles
-from ..model.block_measures import head_count
-from ..model.operators import HyenaMixing, MixingOperator
+from ..interpretability.attention.hidden_attention import hidden_attention
+from ..interpretability.attention.tiles import EXACT, ROWS, HiddenAttentionTiles
+from ..model.mixing.block_measures import head_count
+from ..model.mixing.operators import HyenaMixing, MixingOperator
 from ..model.token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 from ..plots.attention import error_words
 from ..plots.style import percent

@@ -23,9 +23,9 @@ from .track import Track
 from .views import chunk_lanes, dropdown
 from ..data.tokenizers import DNATokenizer
 from ..errors import GenomicLensError
-from ..interpretability.attributions import METHODS
-from ..interpretability.questions import Target
-from ..interpretability.references import MANY
+from ..interpretability.attribution.attributions import METHODS
+from ..interpretability.attribution.questions import Target
+from ..interpretability.attribution.references import MANY
 from ..records import Attribution
 from ..report.lens import Annotation
 

@@ -11,8 +11,8 @@ from torch import nn
 from .session import LensSession
 from .views import dropdown
 from ..errors import ConfigurationError
-from ..interpretability.questions import Target, word_tables
-from ..interpretability.references import AS_SEQUENCES, BASELINES
+from ..interpretability.attribution.questions import Target, word_tables
+from ..interpretability.attribution.references import AS_SEQUENCES, BASELINES
 from ..model.token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0

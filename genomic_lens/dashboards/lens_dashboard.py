@@ -27,7 +27,7 @@ from genomic_lens.dashboards.views import (
 )  # fmt: skip
 from ..data.tokenizers import DNATokenizer
 from ..errors import GenomicLensError, ModelError
-from ..interpretability.motif_analyzer import MotifResults
+from ..interpretability.motifs.motif_analyzer import MotifResults
 from ..records import FilterBank
 from ..report.lens import Annotation, Lens, LensView
 from ..report.page import Section, write_page

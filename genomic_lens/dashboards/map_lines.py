@@ -17,9 +17,9 @@ from plotly.subplots import make_subplots
 from .jobs import Job, JobRow, Tick
 from .panels import LiveFigure, Panel, with_sign
 from .record_tiles import RecordTiles
-from ..interpretability.map_rows import affordable
-from ..interpretability.positional_patterns import ROWS, positional_patterns
-from ..interpretability.tiles import HiddenAttentionTiles, token_of_base
+from ..interpretability.attention.map_rows import affordable
+from ..interpretability.attention.positional_patterns import ROWS, positional_patterns
+from ..interpretability.attention.tiles import HiddenAttentionTiles, token_of_base
 from ..plots.patterns import best_rhythm, far_curve, near_curve
 from ..plots.style import token
 from ..records import PositionalPatterns

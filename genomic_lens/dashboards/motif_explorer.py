@@ -17,7 +17,7 @@ from .jobs import Afterwards
 from .panels import FigureRoom, Panel, with_sign
 from .track import Track
 from ..errors import DataError, GenomicLensError
-from ..interpretability.motif_analyzer import MotifResults, motif_cooccurrence
+from ..interpretability.motifs.motif_analyzer import MotifResults, motif_cooccurrence
 from ..plots.motif_pairs import PAIR_NOTES, plot_motif_cooccurrence, plot_motif_match
 from ..plots.motif_sets import notes, plot_motif_conservation, plot_motif_positions
 from ..plots.motifs import HEIGHTS, plot_motif

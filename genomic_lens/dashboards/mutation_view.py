@@ -17,8 +17,8 @@ from .panels import FigureRoom, Panel
 from .session import LensSession
 from .track import Track
 from .views import dropdown
-from ..interpretability.mutagenesis import mutagenesis
-from ..interpretability.questions import Target
+from ..interpretability.mutations.mutagenesis import mutagenesis
+from ..interpretability.attribution.questions import Target
 from ..plots.mutations import plot_mutagenesis
 from ..plots.words import describe
 from ..records import Attribution, Mutagenesis

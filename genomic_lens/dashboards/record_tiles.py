@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-from ..interpretability.tiles import TILE, MapPlace
+from ..interpretability.attention.tiles import TILE, MapPlace
 from ..records import HiddenAttention
 
 # %% auto #0

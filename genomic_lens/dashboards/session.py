@@ -18,17 +18,17 @@ from torch import nn
 from .jobs import Tick, watched
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError
-from ..interpretability.attributions import attribute
+from ..interpretability.attribution.attributions import attribute
 from ..interpretability.chunks import chunk_map
-from ..interpretability.filters import filter_bank
-from ..interpretability.leaks import CompletenessWarning
+from ..interpretability.attention.filters import filter_bank
+from ..interpretability.attribution.leaks import CompletenessWarning
 from ..interpretability.predictions import class_names, predict
-from ..interpretability.questions import Target
-from ..interpretability.references import MANY
-from ..interpretability.substitutions import substitutions
-from ..interpretability.tiles import HiddenAttentionTiles
-from ..model.gates import evaluating
-from ..model.tracing import mixers
+from ..interpretability.attribution.questions import Target
+from ..interpretability.attribution.references import MANY
+from ..interpretability.mutations.substitutions import substitutions
+from ..interpretability.attention.tiles import HiddenAttentionTiles
+from ..model.layers.gates import evaluating
+from ..model.mixing.tracing import mixers
 from ..records import Attribution, ChunkMap, FilterBank, Prediction, Substitutions
 
 # %% auto #0

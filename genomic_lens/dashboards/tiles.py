@@ -14,8 +14,8 @@ import traitlets
 
 from .assets import widget_script, widget_style
 from ..errors import GenomicLensError
-from ..interpretability.tiles import HiddenAttentionTiles, MapPlace
-from ..model.operators import Path
+from ..interpretability.attention.tiles import HiddenAttentionTiles, MapPlace
+from ..model.mixing.operators import Path
 from ..report.lens import viridis
 from ..report.packing import quantise
 

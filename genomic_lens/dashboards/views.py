@@ -19,8 +19,8 @@ from .session import LONG, QUESTIONS, LensSession
 from .tiles import Tiles
 from .track import Track
 from ..errors import GenomicLensError
-from ..interpretability.attributions import METHODS
-from ..interpretability.tiles import EXACT, ROWS, HiddenAttentionTiles
+from ..interpretability.attribution.attributions import METHODS
+from ..interpretability.attention.tiles import EXACT, ROWS, HiddenAttentionTiles
 from ..plots.filters import chosen_channels, filter_traces, plot_filters
 from ..records import Attribution, ChunkMap, FilterBank
 

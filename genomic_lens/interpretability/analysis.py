@@ -14,9 +14,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import DataError, unknown_name
-from .attention_maps import AttentionAnalysis
-from .attributions import METHODS
-from .gradient_analyzer import GUIDE_NAMES
+from .attention.attention_maps import AttentionAnalysis
+from .attribution.attributions import METHODS
+from .attribution.gradient_analyzer import GUIDE_NAMES
 from ..plots.combined import draw_combined
 from genomic_lens.records import (
     Attribution, ConvolutionPatterns, HiddenAttention, MotifDiscovery, MotifMatches, Prediction, TrustReport,

@@ -16,15 +16,15 @@ from tqdm.auto import tqdm
 
 from ..data.tokenizers import DNATokenizer
 from ..errors import ConfigurationError, DataError
-from .attention_maps import AttentionAnalysis, analysis_of, numbers_in
-from .column_strength import column_strength
-from .convolution_patterns import convolution_patterns
-from .feature_enrichment import Background, feature_enrichment
-from .map_rows import AGGREGATIONS, Aggregation, MapRows, affordable
-from .positional_patterns import PERIODS, positional_patterns
-from ..model.operators import Path
+from .attention.attention_maps import AttentionAnalysis, analysis_of, numbers_in
+from .attention.column_strength import column_strength
+from .attention.convolution_patterns import convolution_patterns
+from .attention.feature_enrichment import Background, feature_enrichment
+from .attention.map_rows import AGGREGATIONS, Aggregation, MapRows, affordable
+from .attention.positional_patterns import PERIODS, positional_patterns
+from ..model.mixing.operators import Path
 from ..model.pretrained import fingerprint
-from ..model.tracing import mixers
+from ..model.mixing.tracing import mixers
 from ..plots.attention import plot_hidden_attention
 from ..plots.attention_summary import plot_attention_summary
 from ..plots.forest import plot_feature_enrichment
@@ -105,7 +105,7 @@ class AttentionAnalyzer:
 
     See Also
     --------
-    genomic_lens.interpretability.hidden_attention.hidden_attention : windows of single layers, other kinds of maps.
+    genomic_lens.interpretability.attention.hidden_attention.hidden_attention : single layers, other kinds of maps.
 
     Examples
     --------
@@ -234,7 +234,7 @@ class HyenaAttentionAnalyzer(AttentionAnalyzer):
     ) -> list[ConvolutionPatterns]:
         """Impulse responses, spectra, delays, half-lives, reaches, and lag profiles where sequences are given.
 
-        The parameters are those of `genomic_lens.interpretability.convolution_patterns.convolution_patterns`.
+        The parameters are those of `genomic_lens.interpretability.attention.convolution_patterns.convolution_patterns`.
         """
         sequences = [] if sequences is None else listed(sequences)
         layers = None if layers is None else list(layers)
@@ -254,7 +254,7 @@ class HyenaAttentionAnalyzer(AttentionAnalyzer):
     ) -> list[PositionalPatterns]:
         """Entropy, distances and rhythm of what each layer looks at.
 
-        The parameters are those of `genomic_lens.interpretability.positional_patterns.positional_patterns`.
+        The parameters are those of `genomic_lens.interpretability.attention.positional_patterns.positional_patterns`.
         """
         layers = None if layers is None else list(layers)
         options = (listed(sequences), layers, path, tuple(periods), aggregation, rows, seed)
@@ -281,9 +281,9 @@ class HyenaAttentionAnalyzer(AttentionAnalyzer):
             `Attribution` or (length,) array a sequence, whose magnitude is tested.
         feature_annotations
             One list of (start, stop, name) or (start, stop, name, strand) a sequence, a mapping of name to spans, or a
-            DataFrame; see `genomic_lens.interpretability.annotations.named_spans`.
+            DataFrame; see `genomic_lens.interpretability.attention.annotations.named_spans`.
         background : {"auto", "positions", "shifts"}
-            See `genomic_lens.interpretability.feature_enrichment.feature_enrichment`.
+            See `genomic_lens.interpretability.attention.feature_enrichment.feature_enrichment`.
         permutations, seed : int
 
         Returns

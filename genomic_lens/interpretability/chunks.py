@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from ..data.offsets import tokens_to_bases
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError, ModelError
-from ..model.gates import evaluating
+from ..model.layers.gates import evaluating
 from ..model.pretrained import fingerprint
 from ..records import ChunkMap
 
@@ -72,7 +72,7 @@ AT_ONCE = 16  # windows in a batch
 
 
 def routing_of(model: nn.Module, ids: np.ndarray) -> list[np.ndarray]:
-    """What `genomic_lens.model.stages.Routing` holds, for ids of any length: four (stages, tokens) arrays."""
+    """What `genomic_lens.model.chunks.stages.Routing` holds, for ids of any length: four (stages, tokens) arrays."""
     window = min(len(ids), model.config.sequence_length)
     whole = torch.from_numpy(ids[: len(ids) // window * window]).view(-1, window)
     rest = torch.from_numpy(ids[whole.numel() :])[None]
@@ -104,7 +104,7 @@ def in_bases(
     Parameters
     ----------
     probability, start, confidence, index : (tokens, stages) arrays
-        As in `genomic_lens.model.stages.Routing`.
+        As in `genomic_lens.model.chunks.stages.Routing`.
     masked : (tokens,) bool array
         Tokens that are no bases, N among them.
     offsets : (tokens, 2) int array

@@ -19,17 +19,19 @@ from ..data.tokenizers import DNATokenizer
 from ..errors import ConfigurationError, DataError
 from .analysis import Analysis, leading_method, summarise
 from .attention_analysis import HyenaAttentionAnalyzer, listed
-from .gradient_analyzer import GUIDE_NAMES, PER_BASE, GradientAnalyzer, Labels, targets_of
+from genomic_lens.interpretability.attribution.gradient_analyzer import (
+    GUIDE_NAMES, PER_BASE, GradientAnalyzer, Labels, targets_of,
+)  # fmt: skip
 from .interpretation_report import write_interpretation
-from .motif_discovery import discover_motifs
-from .motif_matches import match_motifs
+from .motifs.motif_discovery import discover_motifs
+from .motifs.motif_matches import match_motifs
 from .predictions import class_names, predict
-from .questions import word_tables
-from .seqlets import null_attributions
+from .attribution.questions import word_tables
+from .motifs.seqlets import null_attributions
 from .settings import interpretation_settings
-from .trust import trust_report
+from .trust.report import trust_report
 from ..model.pretrained import fingerprint
-from ..model.tracing import mixers
+from ..model.mixing.tracing import mixers
 from ..records import Attribution, ConvolutionPatterns, MotifDiscovery, MotifMatches, TrustReport
 
 if TYPE_CHECKING:

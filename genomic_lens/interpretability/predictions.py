@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from ..data.tokenizers import DNATokenizer
 from ..errors import DataError, ModelError
-from ..model.gates import evaluating
+from ..model.layers.gates import evaluating
 from ..model.pretrained import fingerprint
 from ..records import Prediction
 

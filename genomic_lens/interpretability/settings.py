@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError, unknown_name
-from .attributions import METHODS
-from .checks import CHECKS
-from .gradient_analyzer import GUIDE_NAMES
-from .map_rows import AGGREGATIONS
-from .references import BASELINES
+from .attribution.attributions import METHODS
+from .trust.checks import CHECKS
+from .attribution.gradient_analyzer import GUIDE_NAMES
+from .attention.map_rows import AGGREGATIONS
+from .attribution.references import BASELINES
 
 # %% auto #0
 __all__ = ['EVERYTHING', 'COLOURS', 'SETTINGS', 'Setting', 'one_of', 'some_of', 'whole', 'share', 'is_range',

@@ -11,11 +11,11 @@ from tqdm.auto import tqdm
 
 from ..config import HyenaGLTConfig
 from ..errors import ModelError
-from .blocks import HyenaBlock, norm_of
-from .kmers import KmerEmbedding
-from .outputs import HyenaOutput
+from .layers.blocks import HyenaBlock, norm_of
+from .layers.kmers import KmerEmbedding
+from .layers.outputs import HyenaOutput
 from .pretrained import check_ids, check_length
-from .stages import routing_loss, seen_from_bases, stage_of
+from .chunks.stages import routing_loss, seen_from_bases, stage_of
 
 # %% auto #0
 __all__ = ['WORTH_A_BAR', 'HyenaBackbone']

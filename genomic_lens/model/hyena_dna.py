@@ -18,9 +18,9 @@ from transformers import (
 from ..config import ALIASES, HyenaGLTConfig
 from ..data.tokenizers.hugging_face import HFDNATokenizer
 from ..errors import ModelError
-from .checkpoints import Weights, canonical_names, infer_shape, read_json
+from .weights.checkpoints import Weights, canonical_names, infer_shape, read_json
 from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
-from .published import PublishedModel
+from .weights.published import PublishedModel
 from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0

@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from ..config import HyenaGLTConfig
 from ..data.tokenizers.hugging_face import HFDNATokenizer
 from .backbone import HyenaBackbone
-from .heads import RegressionHead, SequenceClassificationHead, pool
-from .outputs import HyenaOutput, HyenaSequenceOutput, with_routing
+from .layers.heads import RegressionHead, SequenceClassificationHead, pool
+from .layers.outputs import HyenaOutput, HyenaSequenceOutput, with_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0

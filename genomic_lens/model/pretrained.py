@@ -16,8 +16,8 @@ from transformers import initialization as init
 
 from ..config import HyenaGLTConfig
 from ..errors import DataError, ModelError
-from .filters import ImplicitFilter
-from .gates import RMSNorm
+from .convolution.filters import ImplicitFilter
+from .layers.gates import RMSNorm
 
 # %% auto #0
 __all__ = ['GenomicPreTrainedModel', 'check_folder', 'check_backbone', 'check_finite', 'initialize', 'fingerprint', 'check_ids',

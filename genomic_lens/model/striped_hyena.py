@@ -18,12 +18,12 @@ from transformers import (
 from ..config import ALIASES, HyenaGLTConfig
 from ..data.tokenizers.hugging_face import HFDNATokenizer
 from ..errors import ModelError
-from .attention import RotaryAttention
-from .checkpoints import Weights
-from .gates import LayerNorm
-from .hyena import HyenaOperator
+from .layers.attention import RotaryAttention
+from .weights.checkpoints import Weights
+from .layers.gates import LayerNorm
+from .convolution.hyena import HyenaOperator
 from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
-from .published import PublishedModel
+from .weights.published import PublishedModel
 from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0

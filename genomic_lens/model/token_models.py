@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 from ..config import HyenaGLTConfig
 from ..errors import ModelError
 from .backbone import HyenaBackbone
-from .heads import TokenClassificationHead
-from .outputs import HyenaCausalOutput, HyenaTokenOutput, with_routing
+from .layers.heads import TokenClassificationHead
+from .layers.outputs import HyenaCausalOutput, HyenaTokenOutput, with_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0
@@ -129,8 +129,8 @@ class HyenaGLTForCausalLM(GenomicPreTrainedModel):
         return {"input_ids": input_ids, **options}
 
     def generate(self, input_ids: torch.Tensor, max_new_tokens: int, **options) -> torch.Tensor:
-        """Continue sequences, base by base; see `genomic_lens.model.decoding.generate`."""
-        from genomic_lens.model.decoding import generate
+        """Continue sequences, base by base; see `genomic_lens.model.inference.decoding.generate`."""
+        from genomic_lens.model.inference.decoding import generate
 
         return generate(self, input_ids, max_new_tokens, **options)
 

@@ -13,7 +13,7 @@ import torch
 
 from ..config import ALIASES, HyenaGLTConfig
 from ..errors import ModelError, unknown_name
-from .checkpoints import read_json, read_weights
+from .weights.checkpoints import read_json, read_weights
 from genomic_lens.model.hyena_dna import (
     HyenaDNAConfig,
     HyenaDNAForCausalLM,
@@ -25,7 +25,7 @@ from genomic_lens.model.hyena_dna import (
 )
 from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
 from .pretrained import GenomicPreTrainedModel
-from .published import is_own
+from .weights.published import is_own
 from genomic_lens.model.striped_hyena import (
     StripedHyenaForCausalLM,
     StripedHyenaForRegression,

@@ -171,7 +171,7 @@ def plot_feature_enrichment(record: FeatureEnrichment) -> go.Figure:
 
     See Also
     --------
-    draw_feature_enrichment, genomic_lens.interpretability.feature_enrichment.feature_enrichment
+    draw_feature_enrichment, genomic_lens.interpretability.attention.feature_enrichment.feature_enrichment
     """
     names = row_names(record)
     figure = forest_figure(names, record.fold, record.null_low, record.null_high, record.q, AXIS)

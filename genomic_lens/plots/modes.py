@@ -186,7 +186,7 @@ def plot_modes(bank: ModeBank) -> go.Figure:
 
     See Also
     --------
-    draw_modes, genomic_lens.interpretability.modes.filter_modes
+    draw_modes, genomic_lens.interpretability.attention.modes.filter_modes
     """
     panels = 2 if turns(bank) else 1
     figure = make_subplots(1, panels, horizontal_spacing=0.12)

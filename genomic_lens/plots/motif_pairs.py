@@ -164,7 +164,7 @@ def pair_matrix(table: pd.DataFrame) -> tuple[list[str], np.ndarray, list[list[s
     Parameters
     ----------
     table : DataFrame
-        Of `genomic_lens.interpretability.motif_analyzer.motif_cooccurrence`.
+        Of `genomic_lens.interpretability.motifs.motif_analyzer.motif_cooccurrence`.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def plot_motif_cooccurrence(table: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     table : DataFrame
-        Of `genomic_lens.interpretability.motif_analyzer.motif_cooccurrence`.
+        Of `genomic_lens.interpretability.motifs.motif_analyzer.motif_cooccurrence`.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def draw_motif_cooccurrence(table: pd.DataFrame, ax: Axes | None = None) -> Axes
     Parameters
     ----------
     table : DataFrame
-        Of `genomic_lens.interpretability.motif_analyzer.motif_cooccurrence`.
+        Of `genomic_lens.interpretability.motifs.motif_analyzer.motif_cooccurrence`.
     ax : matplotlib.axes.Axes or None
         Where; None: a new figure.
 

@@ -131,7 +131,7 @@ def plot_convolution_patterns(record: ConvolutionPatterns) -> go.Figure:
 
     See Also
     --------
-    draw_convolution_patterns, genomic_lens.interpretability.convolution_patterns.convolution_patterns
+    draw_convolution_patterns, genomic_lens.interpretability.attention.convolution_patterns.convolution_patterns
     """
     panels = convolution_panels(record)
     return plot_panels(panels, headline(record), notes(record), describe(record), height=230, columns=2)
@@ -277,7 +277,7 @@ def plot_positional_patterns(records: PositionalPatterns | Sequence[PositionalPa
 
     See Also
     --------
-    draw_positional_patterns, genomic_lens.interpretability.positional_patterns.positional_patterns
+    draw_positional_patterns, genomic_lens.interpretability.attention.positional_patterns.positional_patterns
     """
     records = listed(records)
     alt = " ".join(describe(record) for record in records[:4])

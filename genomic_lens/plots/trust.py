@@ -108,7 +108,7 @@ def plot_trust(report: TrustReport) -> go.Figure:
 
     See Also
     --------
-    draw_trust, genomic_lens.interpretability.trust.trust_report
+    draw_trust, genomic_lens.interpretability.trust.report.trust_report
     """
     if not report.checks:
         raise DataError("The report has no check; pass one that trust_report made.")

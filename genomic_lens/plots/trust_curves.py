@@ -81,7 +81,7 @@ def plot_perturbation(curves: PerturbationCurves) -> go.Figure:
 
     See Also
     --------
-    draw_perturbation, genomic_lens.interpretability.faithfulness.perturbation_curves
+    draw_perturbation, genomic_lens.interpretability.trust.faithfulness.perturbation_curves
     """
     lines, x, figure = curve_lines(curves), 100 * curves.shares, go.Figure()
     for name, colour in zip(("put back", "taken away"), token("series"), strict=False):
@@ -181,7 +181,7 @@ def plot_cascade(cascade: Cascade) -> go.Figure:
 
     See Also
     --------
-    draw_cascade, genomic_lens.interpretability.randomisation.randomisation_cascade
+    draw_cascade, genomic_lens.interpretability.trust.randomisation.randomisation_cascade
     """
     steps, values = cascade_points(cascade)
     thin = {"color": token("border"), "width": 1}

@@ -8,7 +8,7 @@ from genomic_lens.dashboards import AttentionExplorer, jobs
 from genomic_lens.dashboards.map_lines import line_of, thinned
 from genomic_lens.dashboards.record_tiles import RecordTiles
 from genomic_lens.interpretability import HiddenAttentionTiles, hidden_attention, positional_patterns
-from genomic_lens.interpretability.tiles import MapPlace
+from genomic_lens.interpretability.attention.tiles import MapPlace
 from genomic_lens.model.striped_hyena import StripedHyenaConfig, StripedHyenaForSequenceClassification
 from genomic_lens.records import HiddenAttention
 

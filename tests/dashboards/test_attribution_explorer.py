@@ -8,7 +8,7 @@ from genomic_lens.dashboards.choices import METHOD_WORDS
 from genomic_lens.dashboards.mutation_view import AT_ONCE
 from genomic_lens.dashboards.session import LensSession
 from genomic_lens.interpretability import attribute, mutagenesis
-from genomic_lens.interpretability.attributions import METHODS
+from genomic_lens.interpretability.attribution.attributions import METHODS
 from genomic_lens.model import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 from genomic_lens.report import Annotation
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genomic_lens.dashboards import LensDashboard, MotifExplorer
-from genomic_lens.interpretability.motif_analyzer import MotifResults, motif_cooccurrence
+from genomic_lens.interpretability.motifs.motif_analyzer import MotifResults, motif_cooccurrence
 from genomic_lens.plots.motif_sets import plot_motif_positions
 from genomic_lens.plots.motifs import plot_motif
 from genomic_lens.records import Attribution, Motif, MotifDiscovery, MotifMatches

@@ -12,7 +12,7 @@ from genomic_lens.dashboards.jobs import Cancelled, Job
 from genomic_lens.dashboards.session import QUESTIONS, LensSession, Question, passes
 from genomic_lens.errors import DataError
 from genomic_lens.interpretability import attribute, chunk_map, predict
-from genomic_lens.interpretability.attributions import METHODS
+from genomic_lens.interpretability.attribution.attributions import METHODS
 
 from .conftest import SEQUENCE
 

@@ -13,7 +13,7 @@ from genomic_lens.dashboards.tiles import Tiles
 from genomic_lens.dashboards.track import Track
 from genomic_lens.errors import DataError
 from genomic_lens.interpretability import HiddenAttentionTiles
-from genomic_lens.interpretability.tiles import MapPlace
+from genomic_lens.interpretability.attention.tiles import MapPlace
 from genomic_lens.report import Annotation
 
 from .conftest import SEQUENCE

@@ -9,7 +9,7 @@ from torch import nn
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.model import HyenaGLTForSequenceClassification
-from genomic_lens.model.gates import Product
+from genomic_lens.model.layers.gates import Product
 
 NAMES = {0: "donor", 1: "acceptor", 2: "neither"}
 

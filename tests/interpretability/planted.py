@@ -5,7 +5,7 @@ import numpy as np
 from genomic_lens.data.alphabets import one_hot
 from genomic_lens.data.planted import Planted, planted_motifs
 from genomic_lens.data.tokenizers import DNATokenizer
-from genomic_lens.interpretability.seqlets import shuffled_sequences
+from genomic_lens.interpretability.motifs.seqlets import shuffled_sequences
 from genomic_lens.records import Attribution
 
 HOW = {"target": "motifs", "method": "by hand", "baseline": "none", "output": 1.0, "reference_output": 0.0, "gap": 0.0}

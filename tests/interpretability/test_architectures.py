@@ -6,13 +6,13 @@ import torch
 
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ModelError
-from genomic_lens.interpretability.attributions import METHODS, attribute
-from genomic_lens.interpretability.references import reference_embeddings
+from genomic_lens.interpretability.attribution.attributions import METHODS, attribute
+from genomic_lens.interpretability.attribution.references import reference_embeddings
+from genomic_lens.model.chunks.routing import frozen_routing
 from genomic_lens.model.hyena_dna import HyenaDNAConfig, HyenaDNAForSequenceClassification
 from genomic_lens.model.hyena_glt import HyenaGLTForSequenceClassification
-from genomic_lens.model.routing import frozen_routing
 from genomic_lens.model.striped_hyena import StripedHyenaConfig, StripedHyenaForSequenceClassification
-from tests.model.test_stages import WAYS, small_model
+from tests.model.chunks.test_stages import WAYS, small_model
 
 SEQUENCE = "ACGTTGCATTGACCAGTACGTAGGCATTACAGTTACGATCGATTACGAGTCAGT"
 LAYOUTS = {layout: {"layout": layout, "n_layers": 4} for layout in ("se-mr-li-attention", "modal-attention-hyena")}
@@ -89,7 +89,7 @@ def test_published_architectures_add_up(model, config):
     assert abs(record.values).max() > 1e-3
 
 
-@pytest.mark.filterwarnings("ignore::genomic_lens.interpretability.leaks.CompletenessWarning")
+@pytest.mark.filterwarnings("ignore::genomic_lens.interpretability.attribution.leaks.CompletenessWarning")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", [*WAYS, "se-mr-li-attention"])
 def test_every_method_works_for_every_architecture(kind, method):
@@ -102,7 +102,7 @@ def test_every_method_works_for_every_architecture(kind, method):
     assert np.nanmax(abs(record.values)) > 1e-4
 
 
-@pytest.mark.filterwarnings("ignore::genomic_lens.interpretability.leaks.CompletenessWarning")
+@pytest.mark.filterwarnings("ignore::genomic_lens.interpretability.attribution.leaks.CompletenessWarning")
 @pytest.mark.parametrize("method", METHODS)
 def test_half_precision_says_nearly_the_same_or_refuses(method):
     model = small_model(HyenaGLTForSequenceClassification, LAYOUTS["modal-attention-hyena"])

@@ -13,14 +13,14 @@ from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ConfigurationError, DataError
 from genomic_lens.interpretability import AttentionAnalyzer, attribute
+from genomic_lens.interpretability.attention.attention_maps import numbers_in, over_parts
+from genomic_lens.interpretability.attention.hidden_attention import hidden_attention
+from genomic_lens.interpretability.attention.map_rows import MapRows, part_edges, row_statistics
 from genomic_lens.interpretability.attention_analysis import Answers, HyenaAttentionAnalyzer
-from genomic_lens.interpretability.attention_maps import numbers_in, over_parts
-from genomic_lens.interpretability.hidden_attention import hidden_attention
-from genomic_lens.interpretability.map_rows import MapRows, part_edges, row_statistics
 from genomic_lens.model import HyenaGLTForSequenceClassification, HyenaGLTModel
+from genomic_lens.model.mixing.tracing import mixers
 from genomic_lens.model.pretrained import fingerprint
-from genomic_lens.model.tracing import mixers
-from tests.model.test_stages import WAYS, small_model
+from tests.model.chunks.test_stages import WAYS, small_model
 
 TOKENIZER = DNATokenizer()
 SEQUENCE = "ACGTTGCATTGACNAGTACGTAGGCATTACAGTTACGATCG"
@@ -309,7 +309,7 @@ def test_attributions_and_arrays_are_tested_by_their_magnitude():
 
 
 def test_long_columns_are_estimated_and_the_record_says_how_well(gt_model, annotated, monkeypatch):
-    monkeypatch.setattr(import_module("genomic_lens.interpretability.column_strength"), "EXACT", 50)
+    monkeypatch.setattr(import_module("genomic_lens.interpretability.attention.column_strength"), "EXACT", 50)
     sequences, spans = annotated
     found = HyenaAttentionAnalyzer(gt_model).annotate_genomic_features(sequences, None, spans)
     assert 0 < found.error < 0.2

@@ -15,7 +15,7 @@ from genomic_lens.model import HyenaGLTForCausalLM, HyenaGLTForRegression
 from genomic_lens.model.hyena_glt import HyenaGLTForSequenceClassification
 from genomic_lens.plots import style
 from genomic_lens.records import MotifDiscovery
-from tests.model.test_stages import small_model
+from tests.model.chunks.test_stages import small_model
 from tests.report.test_page import EVIL, Reader
 
 from .conftest import build_model

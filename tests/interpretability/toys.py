@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from genomic_lens.data.tokenizers import DNATokenizer
-from genomic_lens.interpretability.attributions import attribute
+from genomic_lens.interpretability.attribution.attributions import attribute
 
 TOKENIZER = DNATokenizer()
 

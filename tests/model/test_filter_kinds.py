@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from genomic_lens.errors import ConfigurationError, ModelError
-from genomic_lens.model.explicit_filters import ExplicitFilter
-from genomic_lens.model.filters import ImplicitFilter
-from genomic_lens.model.hyena import HyenaOperator
-from genomic_lens.model.long_convolution import long_convolution
-from genomic_lens.model.modal_filters import ModalFilter, half_lives, log_rates_and_angles, periods
+from genomic_lens.model.convolution.explicit_filters import ExplicitFilter
+from genomic_lens.model.convolution.filters import ImplicitFilter
+from genomic_lens.model.convolution.hyena import HyenaOperator
+from genomic_lens.model.convolution.long_convolution import long_convolution
+from genomic_lens.model.convolution.modal_filters import ModalFilter, half_lives, log_rates_and_angles, periods
 
 LONG = 600  # more than a modal memory follows at once
 

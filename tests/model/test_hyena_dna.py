@@ -15,8 +15,8 @@ from genomic_lens.model.hyena_dna import (
     HyenaDNAModel,
     freeze,
 )  # fmt: skip
+from genomic_lens.model.mixing.tracing import trace
 from genomic_lens.model.pretrained import fingerprint
-from genomic_lens.model.tracing import trace
 
 SMALL = {"d_model": 16, "sequence_length": 66, "initializer_range": 0.3}
 IDS = torch.tensor([[7, 8, 9, 10, 7, 9]])

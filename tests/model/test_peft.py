@@ -10,8 +10,8 @@ from genomic_lens.model.hyena_dna import (
     HyenaDNAForSequenceClassification,
     HyenaDNAModel,
 )
+from genomic_lens.model.mixing.tracing import trace
 from genomic_lens.model.striped_hyena import StripedHyenaConfig, StripedHyenaModel
-from genomic_lens.model.tracing import trace
 
 IDS = torch.tensor([[7, 8, 9, 10, 7, 9], [10, 10, 9, 8, 7, 7]])
 PLACES = ["in_proj", "out_proj", "fc1", "fc2"]

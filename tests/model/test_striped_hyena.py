@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from genomic_lens.errors import ConfigurationError, ModelError
-from genomic_lens.model.decoding import empty_memory, extend
-from genomic_lens.model.modal_filters import half_lives
+from genomic_lens.model.convolution.modal_filters import half_lives
+from genomic_lens.model.inference.decoding import empty_memory, extend
+from genomic_lens.model.mixing.tracing import mixers, trace
 from genomic_lens.model.pretrained import fingerprint
 from genomic_lens.model.striped_hyena import (
     StripedHyenaConfig,
@@ -19,7 +20,6 @@ from genomic_lens.model.striped_hyena import (
     StrippedHyenaOperator,
     canonical_striped,
 )
-from genomic_lens.model.tracing import mixers, trace
 
 SMALL = {"vocab_size": 12, "d_model": 16, "num_heads": 4, "sequence_length": 160, "initializer_range": 0.3}
 KINDS = (

@@ -1,0 +1,1 @@
+"""Where each layer looks: hidden attention at any zoom, filters, patterns."""

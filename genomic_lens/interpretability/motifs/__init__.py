@@ -1,0 +1,1 @@
+"""Which motifs a model has learnt, and what they are called."""

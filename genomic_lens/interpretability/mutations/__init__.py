@@ -1,0 +1,1 @@
+"""What a model says of a sequence in which something is changed."""

@@ -1,0 +1,1 @@
+"""How far an explanation may be believed."""

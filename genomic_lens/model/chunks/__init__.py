@@ -1,0 +1,1 @@
+"""From bases to fewer, longer units and back: routing, merging, patches."""

@@ -1,0 +1,1 @@
+"""Base after base, variant after variant, window after window."""

@@ -1,0 +1,1 @@
+"""What each layer moves along one sequence, as a linear operator."""
