@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import yaml
 
-from ..cards import read_resource
 from .layouts import read_layout
 from ...errors import DataError, unknown_name
 
@@ -46,7 +46,8 @@ class Suite(NamedTuple):
 @cache
 def suites() -> dict[str, Suite]:
     """All suites by name."""
-    return {name: Suite(**content) for name, content in yaml.safe_load(read_resource("suites.yaml")).items()}
+    table = files("genomic_lens.data.suites").joinpath("suites.yaml").read_text(encoding="utf-8")
+    return {name: Suite(**content) for name, content in yaml.safe_load(table).items()}
 
 
 def list_suites() -> pd.DataFrame:
