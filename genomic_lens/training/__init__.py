@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "batches": ["SeededBatchSampler"],
         "checkpoints": ["last_checkpoint"],
         "curriculum_learner": ["CurriculumLearner"],
+        "fine_tuning": ["FineTuner", "model_for_task"],
         "trainer": ["HyenaGLTTrainer", "score"],
     },
 )

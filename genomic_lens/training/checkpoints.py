@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from ..errors import GenomicLensError, TrainingError
 
 # %% auto #0
-__all__ = ['MODEL_FILES', 'STATE_FILES', 'atomic_folder', 'folder_of_all', 'replace_folder', 'last_checkpoint',
+__all__ = ['MODEL_FILES', 'ADAPTER_FILES', 'STATE_FILES', 'atomic_folder', 'folder_of_all', 'replace_folder', 'last_checkpoint',
            'check_checkpoint', 'reading']
 
 # %% ../../nbs/training/20_checkpoints.ipynb #ccea74cd
@@ -132,6 +132,7 @@ def last_checkpoint(output_dir: str | Path) -> Path | None:
 
 # %% ../../nbs/training/20_checkpoints.ipynb #3747a701
 MODEL_FILES = ("config.json", "model.safetensors")
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 STATE_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
@@ -149,6 +150,8 @@ def check_checkpoint(folder: str | Path, needed: Iterable[str] = (*MODEL_FILES, 
     PosixPath('run/checkpoint-10')
     """
     folder = Path(folder)
+    if any((folder / name).exists() for name in ADAPTER_FILES):  # adapters beside weights that were loaded before
+        needed = [*ADAPTER_FILES, *(name for name in needed if name not in MODEL_FILES)]
     missing = [name for name in needed if not any(folder.glob(name.replace("rng_state", "rng_state*")))]
     if missing:
         raise TrainingError(

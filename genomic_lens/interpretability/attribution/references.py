@@ -99,7 +99,8 @@ def is_sequence(baseline: str) -> bool:
     >>> is_sequence("GATTACA"), is_sequence("blur")
     (True, False)
     """
-    return bool(baseline) and baseline not in BASELINES and set(baseline.upper()) <= {*DNA_LETTERS, *IUPAC_CODES, "U"}
+    bases = set(baseline.upper()) <= {*DNA_LETTERS, *IUPAC_CODES, "U"}
+    return baseline not in BASELINES and (baseline.isupper() or (bool(baseline) and bases))
 
 
 def baseline_words(baseline: Baseline, blur: float = 10.0) -> str:

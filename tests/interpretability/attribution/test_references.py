@@ -13,6 +13,7 @@ from genomic_lens.errors import ConfigurationError, DataError
 from genomic_lens.interpretability.attribution.references import (
     BASELINES,
     dinucleotide_shuffle,
+    is_sequence,
     reference_embeddings,
     reference_ids,
 )
@@ -198,3 +199,7 @@ def test_a_sequence_of_another_length_is_refused():
     tokenizer = DNATokenizer()
     with pytest.raises(DataError, match="6 tokens and the sequence 7"):
         reference_ids(tokenizer.encode("GATTACA"), tokenizer, "GATTAC", count=1, seed=0)
+
+
+def test_proteins_are_baselines_too_and_words_are_none():
+    assert [is_sequence(text) for text in ("MKV*", "gattaca", "", "shuffled", "Mean")] == [True, True, False, False, False]
