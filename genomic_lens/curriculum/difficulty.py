@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..data.tokenizers.kmers import words_at
 from ..errors import ConfigurationError, DataError
 
 # %% auto #0
@@ -23,15 +24,10 @@ def words_of(sequence: str, k: int) -> np.ndarray:
     >>> words_of("ACAC", k=2).tolist()
     [1, 4, 1]
     """
-    table = np.full(256, 4, dtype=np.int64)
+    table = np.full(256, 4, dtype=np.int32)
     table[np.frombuffer(b"ACGTUacgtu", dtype=np.uint8)] = [0, 1, 2, 3, 3] * 2
-    codes = table[np.frombuffer(sequence.encode("latin-1", "replace"), dtype=np.uint8)]
-    count = max(0, len(codes) - k + 1)
-    numbers, known = np.zeros(count, dtype=np.int64), np.ones(count, dtype=bool)
-    for start in range(k if count else 0):
-        letters = codes[start : start + count]
-        numbers, known = numbers * 4 + letters, known & (letters < 4)
-    return numbers[known]
+    numbers = words_at(table[np.frombuffer(sequence.encode("latin-1", "replace"), dtype=np.uint8)], k, size=4)
+    return numbers[numbers != 4] - 5
 
 
 def word_entropy(sequence: str, k: int = 3) -> float:
