@@ -163,7 +163,8 @@ class AttentionAnalyzer:
                 f"aggregation={aggregation!r}, parts={parts} came; expected one of {names}, and at least one part."
             )
         layers = numbers_in(layer_range, len(mixers(self.model)), "layer")
-        options, identity = (layers, tuple(head_range), aggregation, path), fingerprint(self.model)
+        heads = tuple(head_range) if isinstance(head_range, list) else head_range
+        options, identity = (layers, heads, aggregation, path), fingerprint(self.model)
 
         def ask(sequence: str) -> AttentionAnalysis:
             maps = MapRows(self.model, self.tokenizer, sequence, layers)

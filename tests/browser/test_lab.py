@@ -324,6 +324,8 @@ def test_the_attribution_explorer_announces_slow_work_runs_it_and_calls_it_off(n
     panel.get_by_role("button", name="compute").click()
     panel.get_by_role("button", name="cancel").click()
     wait_for_text(panel, "cancelled.")
+    panel.get_by_label("references").fill("20")
+    panel.get_by_label("references").press("Enter")
     panel.get_by_label("method").select_option(value="exact product and rescale rules")
     wait_for_text(panel.locator(".gl-foot"), "adds up to")
     cell.locator(".gl-mutagenesis").get_by_role("button", name="compute").click()
