@@ -5,6 +5,8 @@
 # %% ../../../nbs/interpretability/attention/42_levels.ipynb #875665de
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,7 +17,7 @@ from ...model.convolution.fast_mixing import keep_freed_blocks
 from ...model.mixing.operators import STRIP
 
 # %% auto #0
-__all__ = ['FINE', 'ROOM', 'pool_sums', 'pool_lags', 'Level', 'coarser', 'finest', 'sum_products', 'band_sums']
+__all__ = ['FINE', 'ROOM', 'pool_sums', 'pool_lags', 'Level', 'coarser', 'in_strips', 'finest', 'sum_products', 'band_sums']
 
 # %% ../../../nbs/interpretability/attention/42_levels.ipynb #9af69692
 FINE = 16  # bases in the smallest bins that are kept; smaller ones are made when a view needs them
@@ -92,13 +94,33 @@ def coarser(level: Level) -> Level:
     >>> coarser(one).filters
     tensor([[[1.0000, 2.5000, 0.0000]]])
     """
-    dtype, bins = level.outer.dtype, -(-level.outer.shape[-1] // 2)
-    inside = torch.promote_types(dtype, torch.float32)
-    outer, inner = (pool_sums(values.to(inside), 2).to(dtype) for values in (level.outer, level.inner))
+    bins = -(-level.outer.shape[-1] // 2)
     back = bins if level.back else 0
-    lags = cut(level.filters, level.back - 2 * back - 1, level.back + 2 * bins + 2).to(inside)
-    means = (lags[..., :-1:2] + 2 * lags[..., 1::2] + lags[..., 2::2]) / 4
-    return Level(outer, inner, means.to(dtype), back)
+
+    def means(filters: torch.Tensor) -> torch.Tensor:
+        lags = cut(filters, level.back - 2 * back - 1, level.back + 2 * bins + 2)
+        return (lags[..., :-1:2] + 2 * lags[..., 1::2] + lags[..., 2::2]) / 4
+
+    outer, inner = (in_strips(partial(pool_sums, size=2), values, bins) for values in (level.outer, level.inner))
+    return Level(outer, inner, in_strips(means, level.filters, back + bins + 1), back)
+
+
+def in_strips(pool: Callable[[torch.Tensor], torch.Tensor], values: torch.Tensor, bins: int) -> torch.Tensor:
+    """What a function makes of (..., positions) values in fp32 or better, a few rows at a time.
+
+    Fresh memory for all rows in that precision would cost more than the arithmetic on them.
+
+    Examples
+    --------
+    >>> in_strips(lambda rows: rows[:, ::2], torch.arange(6).view(2, 3).half(), bins=2)
+    tensor([[0., 2.],
+            [3., 5.]], dtype=torch.float16)
+    """
+    rows, inside = values.flatten(0, -2), torch.promote_types(values.dtype, torch.float32)
+    made = rows.new_empty(len(rows), bins)
+    for some, room in zip(*(part.split(max(1, STRIP // rows.shape[-1])) for part in (rows, made)), strict=True):
+        room.copy_(pool(some.to(inside)))
+    return made.view(*values.shape[:-1], bins)
 
 # %% ../../../nbs/interpretability/attention/42_levels.ipynb #d6a10ede
 def finest(source: SeparableMap, dtype: torch.dtype, size: int = FINE) -> tuple[Level, torch.Tensor]:
