@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..data.alphabets import gc_share
 from ..data.tokenizers.kmers import words_at
 from ..errors import ConfigurationError, DataError
 
 # %% auto #0
-__all__ = ['MEASURES', 'words_of', 'word_entropy', 'repetitiveness', 'strong_share', 'unusual_composition', 'difficulty']
+__all__ = ['MEASURES', 'words_of', 'word_entropy', 'repetitiveness', 'unusual_composition', 'difficulty']
 
 # %% ../../nbs/curriculum/10_difficulty.ipynb #18b3cded
 def words_of(sequence: str, k: int) -> np.ndarray:
@@ -54,23 +55,10 @@ def repetitiveness(sequence: str, k: int = 12) -> float:
     words = words_of(sequence, k)
     return 1 - len(np.unique(words)) / len(words) if len(words) else 0.0
 
-
-def strong_share(sequence: str) -> float:
-    """Share of G and C among the known bases.
-
-    Examples
-    --------
-    >>> strong_share("ACGN")
-    0.6666666666666666
-    """
-    upper = sequence.upper()
-    strong, weak = upper.count("G") + upper.count("C"), upper.count("A") + upper.count("T") + upper.count("U")
-    return strong / max(1, strong + weak)
-
 # %% ../../nbs/curriculum/10_difficulty.ipynb #778685d6
 def unusual_composition(sequences: Sequence[str]) -> np.ndarray:
     """How far each share of G and C lies from the median of all."""
-    shares = np.array([strong_share(sequence) for sequence in sequences])
+    shares = np.array([gc_share(sequence) for sequence in sequences])
     return np.abs(shares - np.median(shares))
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,9 +15,15 @@ from .stages import CurriculumPlan
 from ..errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['CurriculumSampler']
+__all__ = ['order_of_pass', 'CurriculumSampler']
 
 # %% ../../nbs/curriculum/50_sampling.ipynb #c8a7f412
+@lru_cache(maxsize=1)
+def order_of_pass(examples: int, seed: int, stage: int, epoch: int) -> np.ndarray:
+    """All examples in the order of one pass of a stage; kept until another one is asked for, since every batch asks."""
+    return np.random.default_rng([seed, 0, stage, epoch]).permutation(examples)
+
+
 class CurriculumSampler:
     """Batches of (number, tokens), a step each, for a `CroppedDataset`.
 
@@ -87,7 +94,7 @@ class CurriculumSampler:
 
     def in_order(self, moment, stage) -> np.ndarray:
         """The examples of a batch of a pass in random order."""
-        order = np.random.default_rng([self.seed, 0, *moment[:2]]).permutation(self.plan.examples)
+        order = order_of_pass(self.plan.examples, self.seed, moment.stage, moment.epoch)
         return order[moment.batch * stage.batch_size :][: stage.batch_size]
 
     def from_the_easiest(self, step: int, stage) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 # %% auto #0
-__all__ = ['DNA_LETTERS', 'IUPAC_CODES', 'DNA', 'RNA', 'PROTEIN', 'Alphabet', 'reverse_complement', 'one_hot']
+__all__ = ['DNA_LETTERS', 'IUPAC_CODES', 'DNA', 'RNA', 'PROTEIN', 'Alphabet', 'reverse_complement', 'gc_share', 'one_hot']
 
 # %% ../../nbs/data/00_alphabets.ipynb #fcd5fce9
 DNA_LETTERS = "ACGT"
@@ -81,6 +81,19 @@ def reverse_complement(sequence: str) -> str:
     'YAATC'
     """
     return sequence.translate(_COMPLEMENT_TABLE)[::-1]
+
+# %% ../../nbs/data/00_alphabets.ipynb #9984ef87
+def gc_share(sequence: str) -> float:
+    """Share of G and C among the known bases; 0 where none is known.
+
+    Examples
+    --------
+    >>> gc_share("ACGN")
+    0.6666666666666666
+    """
+    upper = sequence.upper()
+    strong, weak = (sum(map(upper.count, letters)) for letters in ("GC", "ATU"))
+    return strong / max(1, strong + weak)
 
 # %% ../../nbs/data/00_alphabets.ipynb #275373b5
 def one_hot(sequence: str, letters: str = DNA_LETTERS) -> np.ndarray:

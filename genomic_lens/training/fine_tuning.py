@@ -31,7 +31,6 @@ __all__ = ['logger', 'HEADS', 'FAMILIES', 'model_for_task', 'open_source', 'chan
 # %% ../../nbs/training/40_fine_tuning.ipynb #7e97d453
 HEADS = {
     "classification": "SequenceClassification",
-    "multi_label": "SequenceClassification",
     "protein_function": "SequenceClassification",
     "variant_effect": "SequenceClassification",
     "regression": "Regression",

@@ -13,7 +13,7 @@ import numpy as np
 
 from .examples import GenomicDataset
 from genomic_lens.data.readers.examples import (
-    LABEL_COLUMNS, SEQUENCE_COLUMNS, column_of, read_examples,
+    LABEL_COLUMNS, SEQUENCE_COLUMNS, column_of, filled, read_examples,
 )  # fmt: skip
 from ..tokenizers import ProteinTokenizer
 from ..tokenizers.base import SequenceTokenizer
@@ -95,10 +95,10 @@ class ProteinFunctionDataset(GenomicDataset):
         on_long: Literal["error", "truncate"] = "error",
     ):
         table = read_examples(data_path)
-        sequences = table[column_of(table, SEQUENCE_COLUMNS, sequence_column, data_path)]
-        labels = table[column_of(table, (*LABEL_COLUMNS, "function"), label_column, data_path)]
-        if sequences.isna().any():
-            raise DataError(f"Row {int(sequences.isna().argmax()):,} of {data_path} has no sequence.")
+        name = column_of(table, SEQUENCE_COLUMNS, sequence_column, data_path)
+        sequences = filled(table[[name]], "sequence", data_path)[name]
+        name = column_of(table, (*LABEL_COLUMNS, "function"), label_column, data_path)
+        labels = table[name]
         if labels.dtype.kind not in "iufb":
             texts = labels.fillna("").astype(str)
             if texts.str.contains(";").any():
@@ -106,8 +106,8 @@ class ProteinFunctionDataset(GenomicDataset):
             else:
                 label_names = sorted(set(texts)) if label_names is None else label_names
                 labels = texts
-        elif labels.isna().any():
-            raise DataError(f"Row {int(labels.isna().argmax()):,} of {data_path} has no label.")
+        else:
+            filled(table[[name]], "label", data_path)
         super().__init__(
             sequences.astype(str), labels, tokenizer or ProteinTokenizer(), max_length, label_names, on_long
         )

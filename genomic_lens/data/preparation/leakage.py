@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from ..alphabets import reverse_complement
+from ..alphabets import gc_share, reverse_complement
 from ...errors import DataError
 
 # %% auto #0
@@ -44,11 +44,9 @@ def shortcut_features(sequences: Sequence[str]) -> pd.DataFrame:
     rows = []
     for sequence in sequences:
         upper = sequence.upper()
-        known = max(1, sum(map(upper.count, "ACGTU")))
         length = max(1, len(upper))
         lower = sum(map(str.islower, sequence))
-        strong = upper.count("G") + upper.count("C")
-        rows.append((len(upper), strong / known, upper.count("N") / length, lower / length))
+        rows.append((len(upper), gc_share(upper), upper.count("N") / length, lower / length))
     return pd.DataFrame(rows, columns=["length", "GC", "N", "lower case"], dtype=float)
 
 # %% ../../../nbs/data/preparation/10_leakage.ipynb #1fae2f3a

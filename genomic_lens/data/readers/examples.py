@@ -15,7 +15,8 @@ from .text_files import open_text
 from ...errors import ConfigurationError, DataError
 
 # %% auto #0
-__all__ = ['SEQUENCE_COLUMNS', 'LABEL_COLUMNS', 'ending', 'read_examples', 'column_of', 'load_genomic_sequences', 'load_labels']
+__all__ = ['SEQUENCE_COLUMNS', 'LABEL_COLUMNS', 'ending', 'read_examples', 'column_of', 'filled', 'load_genomic_sequences',
+           'load_labels']
 
 # %% ../../../nbs/data/readers/40_examples.ipynb #52c77288
 SEQUENCE_COLUMNS = ("sequence", "seq", "sequences", "dna_sequence", "rna_sequence", "protein_sequence", "protein")
@@ -101,6 +102,25 @@ def column_of(table: pd.DataFrame, names: tuple[str, ...], wanted: str | None, p
         raise DataError(f"{path} has columns {', '.join(map(str, table))}; expected {expected}.")
     return found[0]
 
+# %% ../../../nbs/data/readers/40_examples.ipynb #a93946d7
+def filled(columns: pd.DataFrame, what: str, path: str | Path) -> pd.DataFrame:
+    """Columns of a table, if no cell is empty.
+
+    Raises
+    ------
+    DataError
+        With the first row that lacks what is in them.
+
+    Examples
+    --------
+    >>> len(filled(pd.DataFrame({"label": [0, 1]}), "label", "a.csv"))
+    2
+    """
+    empty = columns.isna().any(axis=1)
+    if empty.any():
+        raise DataError(f"Row {int(empty.argmax()):,} of {path} has no {what}.")
+    return columns
+
 # %% ../../../nbs/data/readers/40_examples.ipynb #07569b0a
 def load_genomic_sequences(path: str | Path, region: str | None = None, column: str | None = None) -> list[str]:
     """Sequences of a FASTA file or of a table, in their order.
@@ -134,10 +154,8 @@ def load_genomic_sequences(path: str | Path, region: str | None = None, column: 
     if region is not None:
         raise ConfigurationError(f"A region came for {path}, which is a table; regions are for FASTA files.")
     table = read_examples(path)
-    sequences = table[column_of(table, SEQUENCE_COLUMNS, column, path)]
-    if sequences.isna().any():
-        raise DataError(f"Row {int(sequences.isna().argmax()):,} of {path} has no sequence.")
-    return sequences.astype(str).tolist()
+    name = column_of(table, SEQUENCE_COLUMNS, column, path)
+    return filled(table[[name]], "sequence", path)[name].astype(str).tolist()
 
 
 def load_labels(path: str | Path, column: str | list[str] | None = None) -> np.ndarray:
@@ -168,7 +186,5 @@ def load_labels(path: str | Path, column: str | list[str] | None = None) -> np.n
     table = read_examples(path)
     several = isinstance(column, list)
     names = [column_of(table, LABEL_COLUMNS, name, path) for name in (column if several else [column])]
-    labels = table[names]
-    if labels.isna().any(axis=None):
-        raise DataError(f"Row {int(labels.isna().any(axis=1).argmax()):,} of {path} has no label.")
+    labels = filled(table[names], "label", path)
     return labels.to_numpy() if several else labels[names[0]].to_numpy()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..alphabets import reverse_complement
+from ..datasets.pretraining import drawn_place
 from ..fasta import open_fasta
 from ..tokenizers import DNATokenizer
 from ..tokenizers.base import SequenceTokenizer
@@ -146,10 +147,9 @@ class SpeciesDataset(torch.utils.data.Dataset):
         if length < 1 or count < 1:
             raise ConfigurationError(f"length={length}, count={count} came; expected at least one base and one window.")
         genomes = read_species(folder, contigs)
-        self.contigs = [[bases for bases in genome.values() if len(bases) >= length] for genome in genomes.values()]
-        self.label_names = tuple(genomes)
-        for name, long in zip(self.label_names, self.contigs, strict=True):
-            if not long:
+        self.contigs, self.label_names = list(genomes.values()), tuple(genomes)
+        for name, genome in genomes.items():
+            if max(map(len, genome.values())) < length:
                 raise DataError(f"{name} has no contig of {length:,} bases.")
         self.length, self.count, self.tokenizer = length, count, tokenizer or DNATokenizer()
         self.reverse_complement, self.seed, self.epoch = reverse_complement, seed, 0
@@ -165,11 +165,8 @@ class SpeciesDataset(torch.utils.data.Dataset):
         """Bases of a window in this epoch; species take turns."""
         generator = np.random.default_rng([self.seed, self.epoch, index])
         contigs = self.contigs[index % len(self.contigs)]
-        room = np.array([len(bases) - self.length + 1 for bases in contigs])
-        number = int(generator.integers(room.sum()))
-        contig = int(np.searchsorted(room.cumsum(), number, side="right"))
-        start = number - int(room[:contig].sum())
-        bases = contigs[contig][start : start + self.length]
+        place = drawn_place({name: len(bases) for name, bases in contigs.items()}, self.length, generator)
+        bases = contigs[place.contig][place.start : place.stop]
         return reverse_complement(bases) if self.reverse_complement and generator.random() < 0.5 else bases
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:

@@ -119,7 +119,7 @@ def test_windows_come_from_their_species_in_turn(genomes):
     dataset = SpeciesDataset(genomes, length=6, count=50)
     assert dataset.label_names == ("at", "gc", "mixed")
     assert len(dataset) == 150
-    both = [contigs + [reverse_complement(bases) for bases in contigs] for contigs in dataset.contigs]
+    both = [[*contigs.values(), *map(reverse_complement, contigs.values())] for contigs in dataset.contigs]
     for number in range(150):
         assert dataset[number]["labels"] == number % 3
         assert any(dataset.sequence(number) in bases for bases in both[number % 3])
