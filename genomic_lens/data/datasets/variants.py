@@ -144,8 +144,8 @@ def places_of(table: pd.DataFrame, vcf: bool) -> pd.DataFrame | None:
     Examples
     --------
     >>> table = pd.DataFrame({"CHROM": ["1"], "pos": [3], "ref": ["A"], "alt": ["G"]})
-    >>> places_of(table, vcf=False).iloc[0].tolist()
-    ['1', 2, 'A', 'G']
+    >>> places_of(table, vcf=False).to_numpy().tolist()
+    [['1', 2, 'A', 'G']]
     """
     if vcf:
         return table[["contig", "start", "reference", "alternative"]]

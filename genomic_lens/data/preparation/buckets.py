@@ -27,8 +27,8 @@ def padding_waste(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> f
 
     Examples
     --------
-    >>> padding_waste([2, 4, 4], [[0, 1], [2]])
-    0.16666666666666666
+    >>> padding_waste([2, 4, 4, 4], [[0, 1], [2, 3]])
+    0.125
     """
     lengths = np.asarray(lengths)
     padded = sum(len(batch) * lengths[batch].max() for batch in map(list, batches))
