@@ -47,6 +47,6 @@ html_theme_options = {
 }
 html_title = project
 html_context = {"default_mode": "auto"}
-html_sidebars = dict.fromkeys(["index", "hyenadna", "CONTRIBUTING", "tutorials/90_gallery"], [])
+html_sidebars = dict.fromkeys(["index", "experiments", "hyenadna", "CONTRIBUTING", "tutorials/90_gallery"], [])
 html_static_path = ["static", str(Path(plotly.__file__).parent / "package_data" / "plotly.min.js")]
 html_copy_source = html_show_sourcelink = False

@@ -13,6 +13,7 @@ FRONT = """
 - [Gallery](tutorials/90_gallery.ipynb): every view, live in the browser, without a kernel.
 - [API](api/index.rst): what each public name takes, gives and raises.
 - [Tour of the source](nbs/tour.md): the notebooks that the package is written in.
+- [Experiments](experiments.md): training from one YAML file, on data of one's own, and HyenaDNA's command lines.
 - [HyenaDNA](hyenadna.md): its sizes, the memory and time they need, and where each number was checked.
 - [Contributing](CONTRIBUTING.md): how to change something, and how to add a module or a model.
 
@@ -23,6 +24,7 @@ tutorials/index
 Gallery <tutorials/90_gallery>
 api/index
 nbs/tour
+experiments
 hyenadna
 CONTRIBUTING
 ```
@@ -88,12 +90,34 @@ def hyenadna_tables() -> dict[str, str]:
     }
 
 
-def write_hyenadna(source: Path) -> None:
-    """The page on HyenaDNA with its tables."""
-    text = (ROOT / "docs" / "hyenadna.md").read_text(encoding="utf-8")
-    for name, content in hyenadna_tables().items():
+def experiment_tables() -> dict[str, str]:
+    """What the page on experiments shows: those that ship, the datasets, and what HyenaDNA's keys mean."""
+    from genomic_lens.training.experiments import key_table, list_datasets, list_experiments
+
+    tables = {"experiments": list_experiments(), "datasets": list_datasets(), "keys": key_table()}
+    return {name: prose_table(content.reset_index()) for name, content in tables.items()}
+
+
+def prose_table(content) -> str:
+    """A table of words in Markdown, the first column as code."""
+    rows = [[f"`{first}`", *rest] for first, *rest in content.astype(str).to_numpy().tolist()]
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in [list(content.columns), *rows]]
+    lines = [cells[0], ["---"] * len(cells[0]), *cells[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write_page(source: Path, page: str, tables: dict[str, str]) -> None:
+    """A page with its tables."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for name, content in tables.items():
         text = text.replace(f"<!-- {name} -->", content)
-    (source / "hyenadna.md").write_text(text, encoding="utf-8")
+    (source / f"{page}.md").write_text(text, encoding="utf-8")
+
+
+def write_tables(source: Path) -> None:
+    """The pages that show what the library lists and what benchmarks wrote."""
+    write_page(source, "experiments", experiment_tables())
+    write_page(source, "hyenadna", hyenadna_tables())
 
 
 def write_tutorials(source: Path) -> None:
@@ -193,5 +217,5 @@ def write_api(source: Path) -> None:
 
 def write_pages(source: Path) -> None:
     """All of them, into the folder that Sphinx reads."""
-    for write in (write_front, write_tutorials, write_hyenadna, write_tour, write_api):
+    for write in (write_front, write_tutorials, write_tables, write_tour, write_api):
         write(source)

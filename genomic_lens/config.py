@@ -13,8 +13,8 @@ from transformers import PretrainedConfig
 from .errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['ALIASES', 'TASK_TYPES', 'POOLINGS', 'CHUNKINGS', 'LAYER_KINDS', 'check_names', 'HyenaGLTConfig', 'check_aliases',
-           'check_values', 'check_layout', 'check_chunking']
+__all__ = ['ALIASES', 'TASK_TYPES', 'POOLINGS', 'CHUNKINGS', 'PRECISIONS', 'REPORTS', 'LAYER_KINDS', 'check_names',
+           'HyenaGLTConfig', 'check_aliases', 'check_values', 'check_training', 'check_layout', 'check_chunking']
 
 # %% ../nbs/10_config.ipynb #4f31c158
 ALIASES = {
@@ -28,6 +28,8 @@ ALIASES = {
 TASK_TYPES = ("dna_sequence_modeling", "protein_function", "genome_annotation", "variant_effect")
 POOLINGS = ("mean", "last", "first", "sum")
 CHUNKINGS = (None, "merging", "routing", "patches")
+PRECISIONS = ("fp32", "bf16", "fp16")
+REPORTS = ("csv", "tensorboard", "wandb")  # who may be told of a training
 LAYER_KINDS = ("hyena", "se", "mr", "li", "modal", "attention")  # see genomic_lens.model.layers.mixers
 
 # Names that `transformers` itself passes to any configuration.
@@ -97,6 +99,8 @@ class HyenaGLTConfig(PretrainedConfig):
         Of "patches": how many bases the table that guesses looks back, and the most bases in a patch.
     patch_threshold : float
         Of "patches": in nats, above which the next base counts as hard to guess.
+    patch_mode : str
+        "global": what counts is how hard it is; "monotonic": by how much harder than the base before.
     hyena_order : int
         Gates per operator, 2 or more; an operator of order N has N - 1 long filters.
     conv_kernel_size : int
@@ -145,8 +149,26 @@ class HyenaGLTConfig(PretrainedConfig):
         Training, as in the API reference and in Hyena's published recipe (AdamW, cosine, clip 1.0).
     filter_learning_rate : float or None
         Rate of the filter parameters, which also have no weight decay; None means `learning_rate`.
+    warmup_steps : int or None
+        The warm-up in steps; None: `warmup_fraction` of all steps.
+    accumulation_steps : int
+        Batches whose gradients make one step.
+    precision : {"fp32", "bf16", "fp16"}
+        Of products of matrices while training; "fp16" needs a GPU. Weights and filters stay fp32.
+    gradient_checkpointing : bool
+        Whether training keeps the input of each block alone and computes the rest again for the gradients: less
+        memory, about a third more time, the same gradients.
+    early_stopping_patience : int
+        Evaluations in a row without a smaller validation loss after which training stops; 0: never. The weights of
+        the smallest validation loss come back at the end.
+    mlm_probability, mask_replace_prob, random_replace_prob : float
+        Of masked language modelling: the share of bases that are to be guessed, and the shares of those that read
+        [MASK], or another base; the rest stands as it is.
     save_steps, eval_steps, logging_steps : int
         How often, in optimiser steps; 0 means once an epoch.
+    report_to : tuple of str
+        Who is told of losses and scores: "csv" (`log.csv` in the output folder, which is always written where there is
+        one), "tensorboard", "wandb". Nothing leaves the machine unless it is named here.
     seed : int
         Of the order of batches and of dropout; draw the weights under `transformers.set_seed` of it.
 
@@ -185,6 +207,7 @@ class HyenaGLTConfig(PretrainedConfig):
     kmer_sizes: tuple[int, ...] | list[int] | int = ()
     patch_order: int = 6
     patch_threshold: float = 1.3
+    patch_mode: str = "global"
     longest_patch: int = 64
     hyena_order: int = 2
     conv_kernel_size: int = 3
@@ -224,18 +247,27 @@ class HyenaGLTConfig(PretrainedConfig):
     num_epochs: int = 10
     weight_decay: float = 0.1
     warmup_fraction: float = 0.05
+    warmup_steps: int | None = None
+    accumulation_steps: int = 1
+    precision: str = "fp32"
+    gradient_checkpointing: bool = False
+    early_stopping_patience: int = 0
+    mlm_probability: float = 0.15
+    mask_replace_prob: float = 0.8
+    random_replace_prob: float = 0.1
     max_grad_norm: float = 1.0
     label_smoothing: float = 0.0
     save_steps: int = 0
     eval_steps: int = 0
     logging_steps: int = 10
+    report_to: tuple[str, ...] | list[str] | str = ()
     seed: int = 0
 
     def __post_init__(self, **kwargs):
         own = {item.name for item in fields(self)}
         check_names(kwargs, own | set(self.attribute_map) | _HOST_NAMES)
         check_aliases(self, kwargs)
-        for name in ("target_ratios", "stage_widths", "kmer_sizes"):
+        for name in ("target_ratios", "stage_widths", "kmer_sizes", "report_to"):
             value = getattr(self, name)
             setattr(self, name, tuple(value) if isinstance(value, (tuple, list)) else (value,))
         super().__post_init__(**kwargs)
@@ -322,7 +354,7 @@ def check_values(config: HyenaGLTConfig) -> None:
         "filter_order": 1, "filter_features": 3, "filter_depth": 0, "mlp_ratio": 1, "num_labels": 1, "batch_size": 1,
         "num_epochs": 1, "mlp_width": 1, "pad_vocab_size_multiple": 1, "save_steps": 0, "eval_steps": 0,
         "logging_steps": 1, "short_taps": 1, "medium_taps": 1, "outer_layers": 1, "longest_patch": 1, "filter_modes": 1,
-        "num_heads": 1, "patch_order": 0,
+        "num_heads": 1, "patch_order": 0, "accumulation_steps": 1, "early_stopping_patience": 0,
     }  # fmt: skip
     for name, low in at_least.items():
         value = getattr(config, name)
@@ -338,8 +370,39 @@ def check_values(config: HyenaGLTConfig) -> None:
     for name, options in (("pooling", POOLINGS), ("task_type", TASK_TYPES)):
         if getattr(config, name) not in options:
             raise ConfigurationError(f"{name} is {getattr(config, name)!r}; expected one of {', '.join(options)}.")
+    check_training(config)
     check_layout(config)
     check_chunking(config)
+
+# %% ../nbs/10_config.ipynb #d5dc217c
+def check_training(config: HyenaGLTConfig) -> None:
+    """Refuse values of training out of range, and two warm-ups that contradict each other.
+
+    Examples
+    --------
+    >>> check_training(HyenaGLTConfig(warmup_steps=1000, precision="bf16", report_to=("csv",)))
+    """
+    if config.precision not in PRECISIONS:
+        raise ConfigurationError(f"precision is {config.precision!r}; expected one of {', '.join(PRECISIONS)}.")
+    for name in config.report_to:
+        if name not in REPORTS:
+            raise ConfigurationError(f"report_to has {name!r}; expected some of {', '.join(REPORTS)}.")
+    if not isinstance(config.gradient_checkpointing, bool):
+        raise ConfigurationError(f"gradient_checkpointing is {config.gradient_checkpointing!r}; expected a bool.")
+    steps = config.warmup_steps
+    if steps is not None and (not isinstance(steps, int) or steps < 0):
+        raise ConfigurationError(f"warmup_steps is {steps!r}; expected a whole number of at least 0, or None.")
+    if steps is not None and config.warmup_fraction != HyenaGLTConfig.warmup_fraction:
+        raise ConfigurationError(
+            f"warmup_steps={steps} and warmup_fraction={config.warmup_fraction} came; they are one value, pass one."
+        )
+    shares = (config.mlm_probability, config.mask_replace_prob, config.random_replace_prob)
+    known = all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in shares)
+    if not known or not shares[0] or shares[1] + shares[2] > 1:
+        raise ConfigurationError(
+            f"mlm_probability, mask_replace_prob and random_replace_prob are {shares}; expected shares from 0 to 1, "
+            "the first above 0, the others at most 1 together."
+        )
 
 # %% ../nbs/10_config.ipynb #a2b7f649
 def check_layout(config: HyenaGLTConfig) -> None:
@@ -377,6 +440,8 @@ def check_chunking(config: HyenaGLTConfig) -> None:
     if config.chunking not in CHUNKINGS:
         known = ", ".join(map(str, CHUNKINGS))
         raise ConfigurationError(f"chunking is {config.chunking!r}; expected one of {known}.")
+    if config.patch_mode not in ("global", "monotonic"):
+        raise ConfigurationError(f"patch_mode is {config.patch_mode!r}; expected 'global' or 'monotonic'.")
     if config.use_dynamic_merging and config.chunking not in (None, "merging"):
         raise ConfigurationError(f"use_dynamic_merging and chunking={config.chunking!r} came; pass one of them.")
     shares = {"merge_ratio": [config.merge_ratio], "merge_threshold": [config.merge_threshold]}

@@ -14,7 +14,8 @@ def main() -> None:
     exporter.register_preprocessor(RegexRemovePreprocessor(patterns=[r"#\|\s*(hide|default_exp|export)"]), enabled=True)
     text, _ = exporter.from_filename(str(ROOT / "nbs" / "index.ipynb"))
     # The notebook lives one folder down; GitHub shows the README from the top.
-    (ROOT / "README.md").write_text(NOTE + text.replace("../docs/", "docs/").strip() + "\n", encoding="utf-8")
+    text = text.replace("../docs/", "docs/").replace("](../", "](")
+    (ROOT / "README.md").write_text(NOTE + text.strip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

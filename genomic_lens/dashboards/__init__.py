@@ -13,5 +13,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "session": ["LensSession"],
         "tiles": ["Tiles"],
         "track": ["Track"],
+        "training_monitor": ["TrainingMonitor"],
     },
 )

@@ -27,7 +27,7 @@ from ..interpretability.attention.hidden_attention import hidden_attention
 from ..interpretability.attention.tiles import EXACT, ROWS, HiddenAttentionTiles
 from ..model.mixing.block_measures import head_count
 from ..model.mixing.operators import HyenaMixing, MixingOperator
-from ..model.token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from ..model.token_models import HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification
 from ..plots.attention import error_words
 from ..plots.style import percent
 from ..report.lens import Annotation
@@ -117,7 +117,8 @@ class MapView(Panel):
 
     def _directions(self) -> dict[str, Any]:
         """Towards what contributions can be read: the layer's own output, or an output of the model."""
-        each = isinstance(self.session.model, (HyenaGLTForCausalLM, HyenaGLTForTokenClassification))
+        per_base = (HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification)
+        each = isinstance(self.session.model, per_base)
         return {"the output itself": None} | {str(name): name for name in self.session.names if not each}
 
     def _offer(self) -> None:

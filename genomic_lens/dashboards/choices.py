@@ -13,7 +13,7 @@ from .views import dropdown
 from ..errors import ConfigurationError
 from ..interpretability.attribution.questions import Target, word_tables
 from ..interpretability.attribution.references import AS_SEQUENCES, BASELINES
-from ..model.token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from ..model.token_models import HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification
 
 # %% auto #0
 __all__ = ['METHOD_WORDS', 'NUMBERS', 'baselines_for', 'number', 'number_fields', 'TargetFields']
@@ -84,7 +84,7 @@ class TargetFields:
     """
 
     def __init__(self, session: LensSession, target: Target | None = None):
-        letters, length = isinstance(session.model, HyenaGLTForCausalLM), len(session.sequence)
+        letters, length = isinstance(session.model, (HyenaGLTForCausalLM, HyenaGLTForMaskedLM)), len(session.sequence)
         each = letters or isinstance(session.model, HyenaGLTForTokenClassification)
         names = ("base", *session.tokenizer.letters) if letters else session.names
         name, base = target if isinstance(target, tuple) else (target, length // 2)

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,7 +112,7 @@ def open_fasta(path: str | Path) -> Iterator[Fasta]:
             beside = os.access(plain.parent, os.W_OK)
             index = None if beside else Path(folder) / "index.fai"
             records = Fasta(str(plain), indexname=index and str(index), as_raw=True, one_based_attributes=False)
-        except (FastaIndexingError, FastaNotFoundError, ValueError, EOFError, OSError) as error:
+        except (FastaIndexingError, FastaNotFoundError, ValueError, EOFError, OSError, zlib.error) as error:
             raise DataError(f"{path} cannot be read as FASTA ({error}); check that it is whole.") from error
         try:
             if not len(records.keys()):

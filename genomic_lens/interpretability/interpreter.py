@@ -153,7 +153,7 @@ class ModelInterpreter:
         include_attention: bool = True,
         include_gradients: bool = True,
         include_motifs: bool = True,
-        include_trust: bool = True,
+        include_trust: bool | None = None,
         labels: Labels = None,
     ) -> Analysis:
         """Everything about some sequences.
@@ -162,11 +162,13 @@ class ModelInterpreter:
         ----------
         sequences : str or sequence of str
             Motifs need tens at the least.
-        include_attention, include_gradients, include_motifs, include_trust : bool
+        include_attention, include_gradients, include_motifs : bool
             Parts that are left out are not computed.
+        include_trust : bool or None
+            None: of models that answer once a sequence; those that answer for each base are not checked.
         labels : target, sequence of targets, or None
-            What is explained: for all, or for each; None: the class that is predicted. Models that answer for each base
-            need (name, position).
+            What is explained: for all, or for each; None: the class that is predicted, or the last base of a causal
+            language model. Models that answer for each base take (name, position).
 
         Returns
         -------
@@ -180,6 +182,7 @@ class ModelInterpreter:
             If there is no sequence.
         """
         sequences = listed(sequences)
+        include_trust = not isinstance(self.model, PER_BASE) if include_trust is None else include_trust
         if include_trust and isinstance(self.model, PER_BASE):
             raise ConfigurationError("This model answers for each base, and is not checked; pass include_trust=False.")
         told, asked = {}, targets_of(self.model, self.tokenizer, sequences, labels)

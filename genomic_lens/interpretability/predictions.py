@@ -18,7 +18,7 @@ from ..model.pretrained import fingerprint
 from ..records import Prediction
 
 # %% auto #0
-__all__ = ['class_names', 'predict']
+__all__ = ['class_names', 'chances', 'predict']
 
 # %% ../../nbs/interpretability/00_predictions.ipynb #40fa20ad
 def class_names(model: nn.Module) -> tuple[str, ...]:
@@ -26,6 +26,18 @@ def class_names(model: nn.Module) -> tuple[str, ...]:
     return tuple(model.config.id2label[index] for index in range(model.config.num_labels))
 
 # %% ../../nbs/interpretability/00_predictions.ipynb #59b44fc1
+def chances(model: nn.Module, logits: torch.Tensor) -> torch.Tensor:
+    """Probabilities from (…, classes) logits: of each label by itself where several may hold, else over the classes.
+
+    Examples
+    --------
+    >>> chances(nn.Identity(), torch.zeros(1, 4))
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
+    several = getattr(model, "objective", "") == "multi_label"
+    return logits.sigmoid() if several else logits.softmax(-1)
+
+# %% ../../nbs/interpretability/00_predictions.ipynb #4e486017
 @torch.no_grad()
 def predict(
     model: nn.Module,
@@ -77,6 +89,6 @@ def predict(
             logits.append(model(**tensors).logits.double().cpu())
     scores = torch.cat(logits) if logits else torch.empty(0, len(names))
     return [
-        Prediction(sequence, names, row.softmax(0).numpy(), row.numpy(), answer, identity)
+        Prediction(sequence, names, chances(model, row).numpy(), row.numpy(), answer, identity)
         for sequence, row, answer in zip(sequences, scores, known, strict=True)
     ]

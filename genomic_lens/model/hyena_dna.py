@@ -11,21 +11,26 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
-    AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification,
-    AutoTokenizer,
+    AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification,
+    AutoModelForTokenClassification, AutoTokenizer,
 )  # fmt: skip
 
 from ..config import ALIASES, HyenaGLTConfig
 from ..data.tokenizers.hugging_face import HFDNATokenizer
 from ..errors import ModelError
 from .weights.checkpoints import Weights, canonical_names, infer_shape, read_json
-from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
+from genomic_lens.model.hyena_glt import (
+    HyenaGLTForMultiLabelClassification, HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel,
+)  # fmt: skip
 from .weights.published import PublishedModel
-from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from genomic_lens.model.token_models import (
+    HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification,
+)  # fmt: skip
 
 # %% auto #0
 __all__ = ['READ', 'HyenaDNAConfig', 'published_config', 'PublishedHyenaDNA', 'HyenaDNAModel', 'HyenaDNAForCausalLM',
-           'HyenaDNAForSequenceClassification', 'HyenaDNAForRegression', 'HyenaDNAForTokenClassification', 'freeze']
+           'HyenaDNAForMaskedLM', 'HyenaDNAForSequenceClassification', 'HyenaDNAForMultiLabelClassification',
+           'HyenaDNAForRegression', 'HyenaDNAForTokenClassification', 'freeze']
 
 # %% ../../nbs/model/60_hyena_dna.ipynb #069e522e
 class HyenaDNAConfig(HyenaGLTConfig):
@@ -115,8 +120,16 @@ class HyenaDNAForCausalLM(PublishedHyenaDNA, HyenaGLTForCausalLM):
     """HyenaDNA as it was trained: which base comes next."""
 
 
+class HyenaDNAForMaskedLM(PublishedHyenaDNA, HyenaGLTForMaskedLM):
+    """HyenaDNA, two-sided: which base is hidden there."""
+
+
 class HyenaDNAForSequenceClassification(PublishedHyenaDNA, HyenaGLTForSequenceClassification):
     """HyenaDNA with a class for each sequence."""
+
+
+class HyenaDNAForMultiLabelClassification(PublishedHyenaDNA, HyenaGLTForMultiLabelClassification):
+    """HyenaDNA with yes or no to several labels of each sequence."""
 
 
 class HyenaDNAForRegression(PublishedHyenaDNA, HyenaGLTForRegression):
@@ -130,6 +143,7 @@ class HyenaDNAForTokenClassification(PublishedHyenaDNA, HyenaGLTForTokenClassifi
 AutoConfig.register("hyenadna", HyenaDNAConfig)
 AutoModel.register(HyenaDNAConfig, HyenaDNAModel)
 AutoModelForCausalLM.register(HyenaDNAConfig, HyenaDNAForCausalLM)
+AutoModelForMaskedLM.register(HyenaDNAConfig, HyenaDNAForMaskedLM)
 AutoModelForSequenceClassification.register(HyenaDNAConfig, HyenaDNAForSequenceClassification)
 AutoModelForTokenClassification.register(HyenaDNAConfig, HyenaDNAForTokenClassification)
 AutoTokenizer.register(HyenaDNAConfig, slow_tokenizer_class=HFDNATokenizer)

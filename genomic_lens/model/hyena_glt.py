@@ -11,13 +11,14 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from ..config import HyenaGLTConfig
 from ..data.tokenizers.hugging_face import HFDNATokenizer
+from ..errors import DataError
 from .backbone import HyenaBackbone
 from .layers.heads import RegressionHead, SequenceClassificationHead, pool
 from .layers.outputs import HyenaOutput, HyenaSequenceOutput, with_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
 # %% auto #0
-__all__ = ['HyenaGLTModel', 'HyenaGLTForSequenceClassification', 'HyenaGLTForRegression']
+__all__ = ['HyenaGLTModel', 'HyenaGLTForSequenceClassification', 'HyenaGLTForMultiLabelClassification', 'HyenaGLTForRegression']
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #3dd54a54
 class HyenaGLTModel(GenomicPreTrainedModel):
@@ -108,6 +109,8 @@ class HyenaGLTForSequenceClassification(_SequenceModel):
     torch.Size([1, 3])
     """
 
+    objective = "classification"
+
     def __init__(self, config: HyenaGLTConfig):
         super().__init__(config, SequenceClassificationHead(config.d_model, config.num_labels, config.dropout))
 
@@ -119,6 +122,38 @@ class HyenaGLTForSequenceClassification(_SequenceModel):
         return total / (labels != -100).sum().clamp_min(1)
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #e73aefcd
+class HyenaGLTForMultiLabelClassification(_SequenceModel):
+    """Yes or no to each of several labels of a sequence.
+
+    Parameters
+    ----------
+    config : HyenaGLTConfig
+        `num_classes` (or `id2label`) gives the labels, each with a sigmoid of its own.
+
+    Examples
+    --------
+    >>> config = HyenaGLTConfig(vocab_size=12, d_model=8, n_layers=1, sequence_length=16, num_classes=3)
+    >>> HyenaGLTForMultiLabelClassification(config)(torch.tensor([[7, 8, 9, 10]])).logits.shape
+    torch.Size([1, 3])
+    """
+
+    objective = "multi_label"
+
+    def __init__(self, config: HyenaGLTConfig):
+        super().__init__(config, SequenceClassificationHead(config.d_model, config.num_labels, config.dropout))
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean binary cross-entropy over the labels that are known (NaN: unknown); 0 where none is."""
+        if labels.shape != logits.shape or ((labels < 0) | (labels > 1)).any():
+            raise DataError(
+                f"Labels of shape {tuple(labels.shape)} came; expected {tuple(logits.shape)}, 0, 1 or NaN each."
+            )
+        known = ~labels.isnan()
+        target = labels.nan_to_num().to(logits.dtype)
+        each = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return each.masked_fill(~known, 0).sum() / known.sum().clamp_min(1)
+
+# %% ../../nbs/model/40_hyena_glt.ipynb #4efd884b
 class HyenaGLTForRegression(_SequenceModel):
     """A value (or several) for each sequence.
 
@@ -133,6 +168,8 @@ class HyenaGLTForRegression(_SequenceModel):
     >>> HyenaGLTForRegression(config)(torch.tensor([[7, 8, 9, 10]])).logits.shape
     torch.Size([1, 1])
     """
+
+    objective = "regression"
 
     def __init__(self, config: HyenaGLTConfig):
         super().__init__(config, RegressionHead(config.d_model, config.num_labels, config.dropout))

@@ -39,6 +39,9 @@ class GenomicPreTrainedModel(PreTrainedModel):
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.backbone.embeddings["word_embeddings"] = value
 
+    def _backward_compatibility_gradient_checkpointing(self) -> None:
+        """Nothing: the configuration's `gradient_checkpointing` is of training, and `transformers` would delete it."""
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         initialize(module, self.config)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
-    AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification,
-    AutoTokenizer,
+    AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification,
+    AutoModelForTokenClassification, AutoTokenizer,
 )  # fmt: skip
 
 from ..config import ALIASES, HyenaGLTConfig
@@ -22,15 +22,19 @@ from .layers.attention import RotaryAttention
 from .weights.checkpoints import Weights
 from .layers.gates import LayerNorm
 from .convolution.hyena import HyenaOperator
-from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
+from genomic_lens.model.hyena_glt import (
+    HyenaGLTForMultiLabelClassification, HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel,
+)  # fmt: skip
 from .weights.published import PublishedModel
-from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from genomic_lens.model.token_models import (
+    HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification,
+)  # fmt: skip
 
 # %% auto #0
 __all__ = ['StrippedHyenaOperator', 'RENAMED', 'WHOLE', 'StripedHyenaOperator', 'StripedHyenaConfig', 'canonical_striped',
            'reordered', 'striped_config', 'striped_kind', 'PublishedStripedHyena', 'StripedHyenaModel',
-           'StripedHyenaForCausalLM', 'StripedHyenaForSequenceClassification', 'StripedHyenaForRegression',
-           'StripedHyenaForTokenClassification']
+           'StripedHyenaForCausalLM', 'StripedHyenaForMaskedLM', 'StripedHyenaForSequenceClassification',
+           'StripedHyenaForMultiLabelClassification', 'StripedHyenaForRegression', 'StripedHyenaForTokenClassification']
 
 # %% ../../nbs/model/62_striped_hyena.ipynb #f34a8c4f
 class StripedHyenaOperator(nn.Module):
@@ -228,8 +232,16 @@ class StripedHyenaForCausalLM(PublishedStripedHyena, HyenaGLTForCausalLM):
     """StripedHyena as it was trained: which token comes next."""
 
 
+class StripedHyenaForMaskedLM(PublishedStripedHyena, HyenaGLTForMaskedLM):
+    """StripedHyena, two-sided: which base is hidden there."""
+
+
 class StripedHyenaForSequenceClassification(PublishedStripedHyena, HyenaGLTForSequenceClassification):
     """StripedHyena with a class for each sequence."""
+
+
+class StripedHyenaForMultiLabelClassification(PublishedStripedHyena, HyenaGLTForMultiLabelClassification):
+    """StripedHyena with yes or no to several labels of each sequence."""
 
 
 class StripedHyenaForRegression(PublishedStripedHyena, HyenaGLTForRegression):
@@ -243,6 +255,7 @@ class StripedHyenaForTokenClassification(PublishedStripedHyena, HyenaGLTForToken
 AutoConfig.register("striped_hyena", StripedHyenaConfig)
 AutoModel.register(StripedHyenaConfig, StripedHyenaModel)
 AutoModelForCausalLM.register(StripedHyenaConfig, StripedHyenaForCausalLM)
+AutoModelForMaskedLM.register(StripedHyenaConfig, StripedHyenaForMaskedLM)
 AutoModelForSequenceClassification.register(StripedHyenaConfig, StripedHyenaForSequenceClassification)
 AutoModelForTokenClassification.register(StripedHyenaConfig, StripedHyenaForTokenClassification)
 AutoTokenizer.register(StripedHyenaConfig, slow_tokenizer_class=HFDNATokenizer)

@@ -17,23 +17,32 @@ from .weights.checkpoints import read_json, read_weights
 from genomic_lens.model.hyena_dna import (
     HyenaDNAConfig,
     HyenaDNAForCausalLM,
+    HyenaDNAForMaskedLM,
+    HyenaDNAForMultiLabelClassification,
     HyenaDNAForRegression,
     HyenaDNAForSequenceClassification,
     HyenaDNAForTokenClassification,
     HyenaDNAModel,
     PublishedHyenaDNA,
 )
-from .hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
+from genomic_lens.model.hyena_glt import (
+    HyenaGLTForMultiLabelClassification,
+    HyenaGLTForRegression,
+    HyenaGLTForSequenceClassification,
+    HyenaGLTModel,
+)
 from .pretrained import GenomicPreTrainedModel
 from .weights.published import is_own
 from genomic_lens.model.striped_hyena import (
     StripedHyenaForCausalLM,
+    StripedHyenaForMaskedLM,
+    StripedHyenaForMultiLabelClassification,
     StripedHyenaForRegression,
     StripedHyenaForSequenceClassification,
     StripedHyenaForTokenClassification,
     StripedHyenaModel,
 )
-from .token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from .token_models import HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification
 
 # %% auto #0
 __all__ = ['HUB', 'ZOO', 'SIZES', 'KINDS', 'Published', 'published', 'model_config', 'list_models', 'load', 'open_model']
@@ -185,18 +194,24 @@ KINDS = {
     for kind in (
         HyenaGLTModel,
         HyenaGLTForSequenceClassification,
+        HyenaGLTForMultiLabelClassification,
         HyenaGLTForRegression,
         HyenaGLTForCausalLM,
+        HyenaGLTForMaskedLM,
         HyenaGLTForTokenClassification,
         HyenaDNAModel,
         HyenaDNAForSequenceClassification,
+        HyenaDNAForMultiLabelClassification,
         HyenaDNAForRegression,
         HyenaDNAForCausalLM,
+        HyenaDNAForMaskedLM,
         HyenaDNAForTokenClassification,
         StripedHyenaModel,
         StripedHyenaForSequenceClassification,
+        StripedHyenaForMultiLabelClassification,
         StripedHyenaForRegression,
         StripedHyenaForCausalLM,
+        StripedHyenaForMaskedLM,
         StripedHyenaForTokenClassification,
     )
 }

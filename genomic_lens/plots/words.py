@@ -18,7 +18,7 @@ from genomic_lens.records import (
 )  # fmt: skip
 
 # %% auto #0
-__all__ = ['describe', 'made', 'cell_words', 'span_words', 'map_words', 'names_path', 'q_words', 'tested']
+__all__ = ['describe', 'made', 'cell_words', 'span_words', 'map_words', 'names_path', 'q_words', 'count_of', 'tested']
 
 # %% ../../nbs/plots/10_words.ipynb #88946455
 @singledispatch
@@ -230,14 +230,25 @@ def _(record: AttentionSummary) -> str:
     )
 
 
+def count_of(value: float) -> str:
+    """A number of bases with three digits, or whole where it is large.
+
+    Examples
+    --------
+    >>> count_of(19.531), count_of(555_900.4)
+    ('19.5', '555,900')
+    """
+    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+
+
 @describe.register
 def _(record: ConvolutionPatterns) -> str:
     turning = record.periods[np.isfinite(record.periods)]
     rhythm = f"; {len(turning):,} turn, half of them in {np.median(turning):.3g} bases or less" if len(turning) else ""
     return (
         f"Of {len(record.reach):,} filters of layer {record.layer}, half fade to one half within "
-        f"{np.nanmedian(record.half_lives):,.3g} bases, and half keep 95 % of their energy within "
-        f"{np.median(record.reach):,.3g} bases{rhythm}."
+        f"{count_of(np.nanmedian(record.half_lives))} bases, and half keep 95 % of the energy of their first "
+        f"{record.impulse.shape[-1]:,} lags within {count_of(np.median(record.reach))} bases{rhythm}."
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from torch import nn
 from transformers import TrainingArguments
 
 from ..config import HyenaGLTConfig
+from ..errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['training_arguments', 'processes_on_cpu', 'interval', 'parameter_groups', 'group']
+__all__ = ['training_arguments', 'processes_on_cpu', 'interval', 'half_precision', 'reporters', 'parameter_groups', 'group']
 
 # %% ../../nbs/training/10_arguments.ipynb #09d33d71
 def training_arguments(config: HyenaGLTConfig, output_dir: str | Path | None, evaluates: bool) -> TrainingArguments:
@@ -35,7 +37,12 @@ def training_arguments(config: HyenaGLTConfig, output_dir: str | Path | None, ev
     Returns
     -------
     TrainingArguments
-        Cosine schedule with warm-up, AdamW, nothing sent to anybody.
+        Cosine schedule with warm-up, AdamW, nothing sent to anybody who is not named.
+
+    Raises
+    ------
+    ConfigurationError
+        If the machine or what is installed on it cannot do what the configuration asks for.
 
     Examples
     --------
@@ -49,7 +56,10 @@ def training_arguments(config: HyenaGLTConfig, output_dir: str | Path | None, ev
         per_device_eval_batch_size=max(config.batch_size, 64),
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
-        warmup_steps=config.warmup_fraction,
+        warmup_steps=config.warmup_fraction if config.warmup_steps is None else config.warmup_steps,
+        gradient_accumulation_steps=config.accumulation_steps,
+        activation_checkpointing=config.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
         lr_scheduler_type="cosine",
         max_grad_norm=config.max_grad_norm,
         seed=config.seed,
@@ -59,10 +69,12 @@ def training_arguments(config: HyenaGLTConfig, output_dir: str | Path | None, ev
         save_strategy=interval(config.save_steps) if output_dir else "no",
         save_steps=config.save_steps or 500,
         save_total_limit=2,
-        report_to="none",
+        report_to=reporters(config.report_to, output_dir),
+        restore_callback_states_from_checkpoint=config.early_stopping_patience > 0,
+        logging_nan_inf_filter=False,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
-        **processes_on_cpu(),
+        **half_precision(config.precision) | processes_on_cpu(),
     )
 
 # %% ../../nbs/training/10_arguments.ipynb #b2d38399
@@ -81,6 +93,50 @@ def processes_on_cpu() -> dict[str, Any]:
 def interval(steps: int) -> str:
     """"steps", or "epoch" for 0."""
     return "steps" if steps else "epoch"
+
+# %% ../../nbs/training/10_arguments.ipynb #a5a6af53
+def half_precision(precision: str) -> dict[str, Any]:
+    """What `TrainingArguments` are told of a precision.
+
+    Raises
+    ------
+    ConfigurationError
+        For fp16 without a GPU.
+
+    Examples
+    --------
+    >>> half_precision("fp32")
+    {}
+    """
+    gpu = torch.cuda.is_available()
+    if precision == "fp16" and not gpu:
+        raise ConfigurationError("precision='fp16' needs a GPU, and there is none; pass 'bf16' or 'fp32'.")
+    return {} if precision == "fp32" else {precision: True} | ({} if gpu else {"use_cpu": True})
+
+# %% ../../nbs/training/10_arguments.ipynb #0c9e47f8
+def reporters(names: Iterable[str], output_dir: str | Path | None) -> list[str]:
+    """Those of `report_to` that `transformers` tells; "csv" is the table that the trainer writes itself.
+
+    Raises
+    ------
+    ConfigurationError
+        If the package of one is not installed, or the table has no folder.
+
+    Examples
+    --------
+    >>> reporters(["csv"], "run")
+    []
+    """
+    if "csv" in names and output_dir is None:
+        raise ConfigurationError("report_to has 'csv', and there is no folder for the table; pass output_dir.")
+    packages = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
+    asked = [name for name in names if name != "csv"]
+    for name in asked:
+        if not any(find_spec(package) for package in packages[name]):
+            raise ConfigurationError(f"report_to has {name!r}, which is not installed: pip install {name}.")
+    if "tensorboard" in asked and output_dir is None:
+        raise ConfigurationError("report_to has 'tensorboard', and there is no folder for its files; pass output_dir.")
+    return asked
 
 # %% ../../nbs/training/10_arguments.ipynb #0fd6e18f
 def parameter_groups(model: nn.Module, config: HyenaGLTConfig) -> list[dict]:

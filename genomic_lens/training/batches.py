@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['SeededBatchSampler', 'EpochLoader']
+__all__ = ['SeededBatchSampler', 'NumberedBatches', 'EpochLoader']
 
 # %% ../../nbs/training/00_batches.ipynb #bb799e4e
 class SeededBatchSampler:
@@ -60,6 +60,39 @@ class SeededBatchSampler:
         for start in range(0, self.items, size):
             yield order[start : start + size][self.rank :: self.processes].tolist()
 
+# %% ../../nbs/training/00_batches.ipynb #3786bbdc
+class NumberedBatches:
+    """Batches of another sampler, each example with the epoch that it is drawn in.
+
+    Parameters
+    ----------
+    sampler : iterable of lists
+        With `set_epoch` and a length.
+    each_batch : bool
+        Whether each batch counts as an epoch of its own: in a curriculum, whose whole plan is one epoch of the loader.
+
+    Examples
+    --------
+    >>> sorted(next(iter(NumberedBatches(SeededBatchSampler(items=2, batch_size=2)))))
+    [(0, 0), (0, 1)]
+    """
+
+    def __init__(self, sampler, each_batch: bool = False):
+        self.sampler, self.each_batch, self.epoch = sampler, each_batch, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that is iterated."""
+        self.epoch = epoch
+        self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[list[tuple]]:
+        for number, batch in enumerate(self.sampler):
+            epoch = number if self.each_batch else self.epoch
+            yield [(epoch, asked) for asked in batch]
+
 # %% ../../nbs/training/00_batches.ipynb #1ee9f79e
 class EpochLoader(DataLoader):
     """A loader that tells its batch sampler the epoch.
@@ -67,7 +100,7 @@ class EpochLoader(DataLoader):
     Parameters
     ----------
     dataset : Dataset
-    batch_sampler : SeededBatchSampler
+    batch_sampler : SeededBatchSampler or NumberedBatches
     options
         Of `torch.utils.data.DataLoader`.
 

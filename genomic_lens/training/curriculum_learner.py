@@ -71,7 +71,18 @@ class CurriculumLearner:
     def sampler(
         self, dataset: Dataset, batch_size: int, seed: int = 0, rank: int = 0, processes: int = 1
     ) -> CurriculumSampler:
-        """What each step of a training on this data sees."""
+        """What each step of a training on this data sees.
+
+        Raises
+        ------
+        ConfigurationError
+            If a measure is of sequences, and the data draws its own anew in every epoch.
+        """
         plan = self.plan(len(dataset), batch_size)
+        if self.measure is not None and not hasattr(dataset, "sequences"):
+            raise ConfigurationError(
+                f"measure={self.measure!r} came with data that has no fixed sequences; pass measure=None, or data such "
+                "as GenomicDataset."
+            )
         hard = None if self.measure is None else difficulty(dataset.sequences, self.measure)
         return CurriculumSampler(plan, hard, self.pace, self.start, seed, rank, processes)

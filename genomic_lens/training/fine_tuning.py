@@ -33,11 +33,13 @@ HEADS = {
     "classification": "SequenceClassification",
     "protein_function": "SequenceClassification",
     "variant_effect": "SequenceClassification",
+    "multi_label": "MultiLabelClassification",
     "regression": "Regression",
     "token_classification": "TokenClassification",
     "genome_annotation": "TokenClassification",
     "language_model": "CausalLM",
     "dna_sequence_modeling": "CausalLM",
+    "masked_language_model": "MaskedLM",
 }
 FAMILIES = ("HyenaGLT", "HyenaDNA", "StripedHyena")
 
@@ -175,6 +177,8 @@ class FineTuner:
     model : PreTrainedModel or None
         After `finetune`; adapters are merged.
     trainer : HyenaGLTTrainer or None
+    trained : int
+        Numbers that learn, adapters counted before they are merged.
 
     Raises
     ------
@@ -205,6 +209,7 @@ class FineTuner:
         self.label_names, self.freeze, self.lora, self.tokenizer = label_names, freeze, lora, tokenizer
         self.model: PreTrainedModel | None = None
         self.trainer: HyenaGLTTrainer | None = None
+        self.trained = 0
 
     def finetune(
         self,
@@ -241,6 +246,7 @@ class FineTuner:
             model = with_adapters(model, self.lora)
         elif self.freeze is not False:
             freeze_backbone(model, None if self.freeze is True else self.freeze)
+        self.trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         self.trainer = HyenaGLTTrainer(
             model, config, train_dataset, val_dataset, self.tokenizer, output_dir, curriculum=curriculum
         )

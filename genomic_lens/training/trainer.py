@@ -5,112 +5,94 @@
 # %% ../../nbs/training/30_trainer.ipynb #ceb34df7
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerState, set_seed
 from transformers.trainer import DEFAULT_PROGRESS_CALLBACK, TRAINER_STATE_NAME, TRAINING_ARGS_NAME
-from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import EvalPrediction, rotate_checkpoints
 
 from ..config import HyenaGLTConfig
 from ..curriculum.cropping import CroppedDataset
 from ..data.datasets import GenomicDataset, PaddingCollator
 from ..data.tokenizers import DNATokenizer
+from ..data.tokenizers.base import SequenceTokenizer
 from ..errors import TrainingError
-from ..metrics import classification_scores, regression_scores
-from ..records import Score, atomic_write
+from ..records import Score
 from .arguments import parameter_groups, training_arguments
-from .batches import EpochLoader, SeededBatchSampler
+from .batches import EpochLoader, NumberedBatches, SeededBatchSampler
+from .callbacks import LossBar, TableLog, WholeRows, history_table
 from .checkpoints import MODEL_FILES, STATE_FILES, atomic_folder, check_checkpoint
 from .checkpoints import folder_of_all, last_checkpoint, reading
+from .checks import check_data, check_folder, names_of, unusual_gradient, unusual_weight
 from .curriculum_learner import CurriculumLearner
+from .early_stopping import had_stopped, stopping_in, stopping_of, take_best
+from .objectives.examples import OF_LANGUAGE, Objective, ObjectiveDataset, Unlabelled, objective_of
+from .objectives.scores import bases_of_tokens, language_sums, score
 
 # %% auto #0
-__all__ = ['OF_THE_RUN', 'LossBar', 'history_table', 'TableLog', 'WholeRows', 'score', 'HyenaGLTTrainer']
-
-# %% ../../nbs/training/30_trainer.ipynb #b0709e6e
-class LossBar(ProgressCallback):
-    """A progress bar that carries the newest numbers instead of printing them."""
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if state.is_world_process_zero and self.training_bar is not None:
-            shown = {name: logs[name] for name in ("loss", "eval_loss", "eval_accuracy") if name in logs}
-            self.training_bar.set_postfix(shown, refresh=False)
-
-# %% ../../nbs/training/30_trainer.ipynb #a1985c5b
-# Endings of what describes a run of the program rather than a step: a resumed run has other ones.
-OF_THE_RUN = ("runtime", "per_second", "flos", "train_loss", "preparation_time")
-
-
-def history_table(log_history: list[dict]) -> pd.DataFrame:
-    """One row a step from the trainer's history: step, epoch, loss, learning rate, gradient norm, validation scores.
-
-    Examples
-    --------
-    >>> history_table([{"step": 1, "loss": 0.5}, {"step": 1, "eval_loss": 0.4}]).to_dict("records")
-    [{'step': 1, 'loss': 0.5, 'eval_loss': 0.4}]
-    """
-    rows: dict[int, dict] = {}
-    for entry in log_history:
-        rows.setdefault(entry["step"], {}).update(entry)
-    table = pd.DataFrame([{"step": step, **row} for step, row in sorted(rows.items())])
-    first = [name for name in ("step", "epoch", "loss", "learning_rate", "grad_norm") if name in table]
-    return table[first + sorted(name for name in table if name not in first and not name.endswith(OF_THE_RUN))]
-
-# %% ../../nbs/training/30_trainer.ipynb #51387bcd
-class TableLog(TrainerCallback):
-    """Write the history to `log.csv` whenever the model is evaluated or saved, and at the end."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def write(self, args, state, control, **kwargs):
-        if not state.is_world_process_zero:
-            return
-        text = history_table(state.log_history).to_csv(index=False)
-        atomic_write(self.path, lambda file: file.write(text.encode()))
-
-    on_evaluate = on_save = on_train_end = write
-
-# %% ../../nbs/training/30_trainer.ipynb #fe8660ea
-class WholeRows(TrainerCallback):
-    """Log before each checkpoint, and write it again where the epoch's validation comes after it."""
-
-    def on_step_end(self, args, state, control, **kwargs):
-        control.should_log = control.should_log or control.should_save
-
-    def on_epoch_end(self, args, state, control, **kwargs):
-        saved = Path(args.output_dir, f"checkpoint-{state.global_step}").exists()
-        control.should_save = control.should_save or (control.should_evaluate and saved)
-        control.should_log = control.should_log or control.should_save
+__all__ = ['HyenaGLTTrainer', 'summary_of']
 
 # %% ../../nbs/training/30_trainer.ipynb #ba10f44a
 class _Trainer(Trainer):
-    """`transformers.Trainer` with our batches, groups and checkpoints."""
+    """`transformers.Trainer` with our batches, labels, groups and checkpoints."""
 
     glt_config: HyenaGLTConfig
+    objective: Objective
     curriculum: CurriculumLearner | None = None
+    indices: torch.Tensor | None = None  # of the examples in the newest batch
 
     def get_train_dataloader(self) -> DataLoader:
         dataset, args = self.train_dataset, self.args
+        where = (args.train_batch_size, args.seed, args.process_index, args.world_size)
         if self.curriculum is None:
-            sampler = SeededBatchSampler(
-                len(dataset), args.train_batch_size, args.seed, args.process_index, args.world_size
-            )
+            sampler = SeededBatchSampler(len(dataset), *where)
         else:
-            sampler = self.curriculum.sampler(
-                dataset, args.train_batch_size, args.seed, args.process_index, args.world_size
-            )
+            sampler = self.curriculum.sampler(dataset, *where)
             dataset = CroppedDataset(dataset)
+        dataset = ObjectiveDataset(dataset, self.objective, args.seed)
+        batches = NumberedBatches(sampler, each_batch=self.curriculum is not None)
         generator = torch.Generator().manual_seed(args.seed)
-        return EpochLoader(dataset, sampler, collate_fn=self.data_collator, generator=generator)
+        return EpochLoader(dataset, batches, collate_fn=self.data_collator, generator=generator)
+
+    def get_eval_dataloader(self, eval_dataset: Dataset | None = None) -> DataLoader:
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        return super().get_eval_dataloader(ObjectiveDataset(dataset, self.objective, self.args.seed))
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **options):
+        self.indices = inputs.pop("index", self.indices)
+        answer = super().compute_loss(model, inputs, return_outputs, **options)
+        loss = (answer[0] if return_outputs else answer).detach()
+        if model.training and not loss.isfinite().all():
+            raise self.broken("loss", float(loss.mean()))
+        return answer
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: torch.Tensor | float | None = None) -> torch.Tensor | float:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if getattr(self.accelerator, "scaler", None) is None and not np.isfinite(float(norm)):
+            raise self.broken("norm of the gradient", float(norm))
+        return norm
+
+    def broken(self, what: str, value: float) -> TrainingError:
+        """The error for a value that is not finite: which examples, which weight, what to do."""
+        args, step = self.args, self.state.global_step + 1
+        batch = [] if self.indices is None else self.indices.tolist()
+        last = last_checkpoint(args.output_dir) if args.save_strategy != "no" else None
+        return TrainingError(
+            f"The {what} is {value} at step {step:,} (epoch {self.state.epoch or 0:.2f}), in the batch of "
+            f"{names_of(self.train_dataset, batch)}; {unusual_weight(self.model)}{unusual_gradient(self.model)}. "
+            f"Look at these examples, or lower learning_rate ({args.learning_rate:g}) or max_grad_norm "
+            f"({args.max_grad_norm:g}); " + (f"{last} is whole." if last else "no checkpoint was written yet.")
+        )
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        return 0  # which nobody reads, and for which all parameters would be counted anew at each step
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -131,7 +113,8 @@ class _Trainer(Trainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _issue_warnings_after_load(self, load_result) -> None:
-        others = [*load_result.missing_keys, *load_result.unexpected_keys]
+        tied = getattr(self.model, "all_tied_weights_keys", None) or ()  # they are the weights they are tied to
+        others = [name for name in load_result.missing_keys if name not in tied] + load_result.unexpected_keys
         if others:
             raise ValueError(f"it is of another model, in which {others[0]} is not what it is here")
 
@@ -160,38 +143,16 @@ class _Trainer(Trainer):
                     file.rename(partial / file.name)
                 (partial / name).rmdir()
         if self.is_world_process_zero():
-            rotate_checkpoints(self.args.output_dir, save_total_limit=self.args.save_total_limit, use_mtime=False)
-
-# %% ../../nbs/training/30_trainer.ipynb #5f0045cc
-def score(config: HyenaGLTConfig, outputs: np.ndarray, labels: np.ndarray, **options) -> dict[str, Score]:
-    """Scores of model outputs: classification where labels are whole numbers, regression otherwise.
-
-    Parameters
-    ----------
-    config : HyenaGLTConfig
-    outputs : (items, classes or values) array
-        Logits or values.
-    labels : (items,) array
-    options
-        Of `classification_scores`: groups, level, resamples, seed.
-
-    Returns
-    -------
-    dict of str to Score
-
-    Examples
-    --------
-    >>> score(HyenaGLTConfig(), np.eye(2), np.array([0, 1]), resamples=0)["accuracy"].value
-    1.0
-    """
-    if np.issubdtype(labels.dtype, np.integer):
-        probabilities = torch.from_numpy(np.asarray(outputs, dtype=np.float64)).softmax(-1).numpy()
-        return classification_scores(labels, probabilities, **options)
-    return regression_scores(labels, outputs.reshape(labels.shape), **options)
+            stopping = stopping_in(self)
+            best = str(Path(self.args.output_dir, f"checkpoint-{stopping.best_step}")) if stopping else None
+            rotate_checkpoints(self.args.output_dir, self.args.save_total_limit, best, use_mtime=False)
 
 # %% ../../nbs/training/30_trainer.ipynb #3e585485
 class HyenaGLTTrainer:
     """Train a model on one machine or many.
+
+    What is learnt follows from the model's head: the next base, hidden bases, a class, several labels, values, a class
+    of each base.
 
     Parameters
     ----------
@@ -200,7 +161,7 @@ class HyenaGLTTrainer:
         Training parameters; the model's own configuration by default.
     train_dataset, val_dataset : GenomicDataset or None
     tokenizer : DNATokenizer or None
-        Saved with every checkpoint.
+        Saved with every checkpoint; of a language model, by default that of the data.
     output_dir : path or None
         Where checkpoints and `log.csv` go; None writes nothing.
     callbacks : sequence of TrainerCallback
@@ -216,7 +177,12 @@ class HyenaGLTTrainer:
     Raises
     ------
     TrainingError
-        If there is nothing to train on when training starts, or a checkpoint cannot be read or written.
+        If there is nothing to train on when training starts, the loss is not finite, or a checkpoint cannot be read or
+        written.
+    DataError
+        If the data does not fit the model; before the first step.
+    ConfigurationError
+        If the machine or what is installed on it cannot do what the configuration asks for.
 
     Examples
     --------
@@ -236,20 +202,32 @@ class HyenaGLTTrainer:
     ):
         self.config, self.tokenizer, self.output_dir = config or model.config, tokenizer, output_dir
         self._resume: Path | None = None
+        self._cut_to: int | None = None
+        arguments = training_arguments(self.config, output_dir, evaluates=val_dataset is not None)
+        stopping = stopping_of(self.config, evaluates=val_dataset is not None)
+        if output_dir:
+            check_folder(output_dir)
+        words = tokenizer or getattr(train_dataset or val_dataset, "tokenizer", None)
+        objective = objective_of(model, self.config, words)
         self.hf = _Trainer(
             model=model,
-            args=training_arguments(self.config, output_dir, evaluates=val_dataset is not None),
+            args=arguments,
             train_dataset=train_dataset,
             eval_dataset=val_dataset,
             data_collator=PaddingCollator(self.config.pad_token_id),
             processing_class=None if tokenizer is None else tokenizer.hf(),
             compute_metrics=self._numbers,
-            callbacks=[*([WholeRows(), TableLog(Path(output_dir, "log.csv"))] if output_dir else []), *callbacks],
-        )
-        self.hf.glt_config = self.config
-        if curriculum is not None and train_dataset is not None:
+            preprocess_logits_for_metrics=summary_of(objective.name, self.config, words),
+            callbacks=[
+                *([WholeRows(), TableLog(Path(output_dir, "log.csv"))] if output_dir else []), *stopping, *callbacks
+            ],
+        )  # fmt: skip
+        self.hf.glt_config, self.hf.objective = self.config, objective
+        if curriculum is not None and train_dataset is not None and len(train_dataset):
             self.hf.curriculum = curriculum
-            self.hf.args.max_steps = curriculum.plan(len(train_dataset), self.config.batch_size).steps
+            plan = curriculum.plan(len(train_dataset), self.config.batch_size)
+            self.hf.args.max_steps = -(-plan.steps // self.config.accumulation_steps)
+            self._cut_to = max(stage.max_length for stage in plan.stages)
         self.hf.remove_callback(DEFAULT_PROGRESS_CALLBACK)
         self.hf.add_callback(LossBar())
 
@@ -273,6 +251,7 @@ class HyenaGLTTrainer:
         """
         if self.hf.train_dataset is None:
             raise TrainingError("There is no train_dataset; pass one when the trainer is made.")
+        check_data(self.hf.train_dataset, self.hf.eval_dataset, self.hf.objective.name, self.model.config, self._cut_to)
         start, self._resume = self._resume, None
         if resume is True:
             start = last_checkpoint(self.output_dir) if self.output_dir else None
@@ -281,21 +260,30 @@ class HyenaGLTTrainer:
         if start is not None:
             check_checkpoint(start)
         set_seed(self.hf.args.seed)
-        self.hf.train(resume_from_checkpoint=None if start is None else str(start))
+        if start is not None and had_stopped(self.hf, start):
+            self.hf._load_from_checkpoint(str(start))
+        else:
+            self.hf.train(resume_from_checkpoint=None if start is None else str(start))
+        take_best(self.hf, Path(self.output_dir) if self.output_dir else start and start.parent)
+        self.hf.accelerator.unwrap_model(self.hf.model, keep_fp32_wrapper=False)
         return self.history
 
     def predict(self, dataset: GenomicDataset) -> np.ndarray:
         """Logits or values of each example, in order; labels are not looked at."""
-        unlabelled = copy.copy(dataset)
-        unlabelled.labels = None
-        return self.hf.predict(unlabelled).predictions
+        return self.hf.predict(Unlabelled(dataset)).predictions
 
     def evaluate(self, dataset: GenomicDataset | None = None, **options) -> dict[str, Score]:
         """Scores with intervals, on the validation set or another one; options as of `score`."""
-        dataset = dataset or self.hf.eval_dataset
-        if dataset is None or dataset.labels is None:
+        dataset = self.hf.eval_dataset if dataset is None else dataset
+        labelled = ObjectiveDataset(dataset, self.hf.objective, self.config.seed) if dataset else None
+        if labelled is None or labelled[0].get("labels") is None:
             raise TrainingError("There is nothing to evaluate on; pass a dataset with labels.")
-        return score(self.config, self.predict(dataset), dataset.labels, **options)
+        while_training, self.hf.compute_metrics = self.hf.compute_metrics, None
+        try:
+            found = self.hf.predict(labelled)
+        finally:
+            self.hf.compute_metrics = while_training
+        return score(self.config, found.predictions, found.label_ids, self.hf.objective.name, **options)
 
     def get_metrics(self) -> dict[str, float]:
         """The newest value of everything that was logged."""
@@ -318,5 +306,18 @@ class HyenaGLTTrainer:
         self._resume = folder if resumable else None
 
     def _numbers(self, prediction: EvalPrediction) -> dict[str, float]:
-        scores = score(self.config, prediction.predictions, prediction.label_ids, resamples=0)
+        name = self.hf.objective.name
+        scores = score(self.config, prediction.predictions, prediction.label_ids, name, each=False, resamples=0)
         return {name: item.value for name, item in scores.items()}
+
+# %% ../../nbs/training/30_trainer.ipynb #a25099c4
+def summary_of(objective: str, config: HyenaGLTConfig, tokenizer: SequenceTokenizer | None) -> Callable | None:
+    """What is kept of the scores of a batch while a language model is evaluated: sums a sequence."""
+    if objective not in OF_LANGUAGE:
+        return None
+    bases = bases_of_tokens(config, tokenizer)
+
+    def summary(logits: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        return logits if labels is None else language_sums(logits, labels, bases, objective == "causal_lm")
+
+    return summary

@@ -70,6 +70,12 @@ def test_file_and_region_are_told_apart(tmp_path):
     assert split_place("missing.fa") == ("missing.fa", None)
 
 
+def damaged(packed: bytes) -> bytes:
+    """The same bytes with some in the middle turned."""
+    middle = len(packed) // 2
+    return packed[:middle] + bytes(255 - byte for byte in packed[middle : middle + 8]) + packed[middle + 8 :]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -77,6 +83,7 @@ def test_file_and_region_are_told_apart(tmp_path):
         (b"", "cannot be read as FASTA|holds no sequence"),
         (b"hello\nworld\n", "cannot be read as FASTA|holds no sequence"),
         (gzip.compress(b">a\n" + b"ACGT" * 500, mtime=0)[:-9], "check that it is whole"),
+        (damaged(gzip.compress(b">a\n" + bytes(range(65, 85)) * 500, mtime=0)), "check that it is whole"),
     ],
 )
 def test_bad_files_are_refused_in_a_sentence(tmp_path, content, says):

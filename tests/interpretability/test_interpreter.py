@@ -271,6 +271,9 @@ def test_a_regression_model_is_analysed_and_has_its_page(tmp_path):
 def test_a_language_model_is_asked_at_a_base_and_not_checked():
     lens = ModelInterpreter(build_model(HyenaGLTForCausalLM), config=QUICK)
     with pytest.raises(ConfigurationError, match="include_trust=False"):
-        lens.analyze_comprehensive(draw(1, 20), labels=("base", 9))
+        lens.analyze_comprehensive(draw(1, 20), labels=("base", 9), include_trust=True)
+    unasked = lens.analyze_comprehensive(draw(1, 20), include_motifs=False)
+    assert unasked.leading[0].target.endswith("at 19"), "the last base is what all others may explain"
+    assert unasked.trust is None
     analysis = lens.analyze_sequence(draw(1, 20)[0], ("base", 9))
     assert analysis.leading[0].target.endswith("at 9")

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from genomic_lens.errors import DataError, ModelError, TokenizationError
+from genomic_lens.interpretability import attribute, substitutions
 from genomic_lens.interpretability.predictions import class_names, predict
-from genomic_lens.model import HyenaGLTForRegression
+from genomic_lens.model import HyenaGLTForMaskedLM, HyenaGLTForMultiLabelClassification, HyenaGLTForRegression
 from genomic_lens.model.pretrained import fingerprint
 
 SEQUENCES = ["CAGGTAAGT", "ACGT", "TTNTTTGCAGGATTACA", "G"]
@@ -75,3 +76,19 @@ def test_a_regression_model_is_refused(make_model, tokenizer):
     assert class_names(model) == ("value",)
     with pytest.raises(ModelError, match="one value a sequence"):
         predict(model, tokenizer, ["ACGT"])
+
+
+def test_labels_that_may_hold_together_have_a_probability_each(make_model, tokenizer):
+    model = make_model(HyenaGLTForMultiLabelClassification)
+    record = predict(model, tokenizer, ["CAGGTAAGT"])[0]
+    np.testing.assert_allclose(record.probabilities, 1 / (1 + np.exp(-record.logits)))
+    assert abs(record.probabilities.sum() - 1) > 1e-3
+    table = substitutions(model, tokenizer, "CAGG")
+    own = np.array([table.probabilities[base, "ACGT".index(letter)] for base, letter in enumerate("CAGG")])
+    np.testing.assert_allclose(own, np.tile(predict(model, tokenizer, ["CAGG"])[0].probabilities, (4, 1)), atol=1e-6)
+
+
+def test_a_masked_language_model_is_not_explained(make_model, tokenizer):
+    model = make_model(HyenaGLTForMaskedLM, two_sided=True)
+    with pytest.raises(ModelError, match="guesses bases that its input hides"):
+        attribute(model, tokenizer, ["CAGGTAAGT"], target=("base", 3))

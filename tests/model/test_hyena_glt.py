@@ -8,8 +8,13 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data.datasets import GenomicDataset, PaddingCollator
 from genomic_lens.data.tokenizers import DNATokenizer
-from genomic_lens.errors import ModelError
-from genomic_lens.model.hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
+from genomic_lens.errors import DataError, ModelError
+from genomic_lens.model.hyena_glt import (
+    HyenaGLTForMultiLabelClassification,
+    HyenaGLTForRegression,
+    HyenaGLTForSequenceClassification,
+    HyenaGLTModel,
+)
 from genomic_lens.model.pretrained import fingerprint
 
 KINDS = [(2, False), (3, False), (2, True), (3, True)]
@@ -310,6 +315,32 @@ def test_backbone_from_a_folder_gets_a_new_head(build_model, tmp_path):
 def test_folder_holds_one_copy_of_the_weights_and_no_pickle(build_model, tmp_path):
     build_model().save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+
+
+# --- several labels ---------------------------------------------------------------------------------------------------
+
+
+def test_unknown_labels_count_in_neither_loss_nor_gradient(build_model):
+    """By hand: the mean over the known ones; what is unknown leaves no trace in the head."""
+    model = build_model(HyenaGLTForMultiLabelClassification, num_classes=3)
+    ids = torch.tensor([[7, 8, 9, 10], [10, 10, 7, 7]])
+    labels = torch.tensor([[1.0, float("nan"), 0.0], [0.0, float("nan"), 1.0]])
+    answer = model(ids, labels=labels)
+    chances = answer.logits.detach().double().sigmoid()
+    by_hand = -(chances[0, 0].log() + (1 - chances[0, 2]).log() + (1 - chances[1, 0]).log() + chances[1, 2].log()) / 4
+    assert answer.loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    answer.loss.backward()
+    gradient = model.head.score.weight.grad
+    assert not gradient[1].any()
+    assert gradient[[0, 2]].any(1).all()
+    assert model(ids, labels=torch.full_like(labels, float("nan"))).loss == 0
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(2), torch.full((2, 3), 2.0), torch.zeros(2, 1)])
+def test_labels_that_are_not_yes_or_no_are_refused(build_model, labels):
+    model = build_model(HyenaGLTForMultiLabelClassification, num_classes=3)
+    with pytest.raises(DataError, match=r"expected \(2, 3\), 0, 1 or NaN each"):
+        model(torch.tensor([[7, 8], [9, 10]]), labels=labels)
 
 
 # --- parity -----------------------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForTokenClassification
 
 from genomic_lens.errors import DataError, ModelError
-from genomic_lens.model.token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from genomic_lens.model.token_models import HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification
 
 IDS = torch.tensor([[7, 8, 9, 10, 7, 9], [9, 9, 7, 4, 4, 4]])
 
@@ -91,3 +91,33 @@ def test_label_out_of_range_is_refused(build_model, language_model):
     for model, wrong in ((language_model, 12), (build_model(HyenaGLTForTokenClassification), 3)):
         with pytest.raises(DataError, match=f"Label {wrong} came"):
             model(IDS, labels=torch.full_like(IDS, wrong))
+
+
+# --- a hidden base ----------------------------------------------------------------------------------------------------
+
+
+def test_a_hidden_base_is_scored_where_it_is_hidden(build_model):
+    """By hand: the surprise at the label's own position, and at no other."""
+    model = build_model(HyenaGLTForMaskedLM, two_sided=True)
+    ids, labels = IDS.clone(), torch.full_like(IDS, -100)
+    ids[0, 2], labels[0, 2], labels[1, 0] = 3, 9, 9
+    with torch.no_grad():
+        answer = model(ids, labels=labels)
+    chances = answer.logits.double().log_softmax(-1)
+    assert answer.loss.item() == pytest.approx(-(chances[0, 2, 9] + chances[1, 0, 9]).item() / 2, rel=1e-5)
+
+
+def test_the_head_of_hidden_bases_is_the_embedding_also_after_reload(build_model, tmp_path):
+    model = build_model(HyenaGLTForMaskedLM, two_sided=True)
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
+    assert type(loaded) is HyenaGLTForMaskedLM
+    assert loaded.lm_head.weight is loaded.get_input_embeddings().weight
+    with torch.no_grad():
+        assert torch.equal(loaded(IDS).logits, model(IDS).logits)
+
+
+def test_a_causal_model_is_refused_hidden_bases(build_model):
+    with pytest.raises(ModelError, match="sees only what comes before a hidden base; pass two_sided=True"):
+        build_model(HyenaGLTForMaskedLM)

@@ -115,8 +115,8 @@ def test_paper_shows_the_same(filters):
 
 def test_alternative_text_of_filters_tells_the_medians(filters):
     assert describe(filters) == (
-        "Of 2 filters of layer 2, half fade to one half within 25 bases, and half keep 95 % of their energy within "
-        "53.5 bases; 1 turn, half of them in 3 bases or less."
+        "Of 2 filters of layer 2, half fade to one half within 25 bases, and half keep 95 % of the energy of their "
+        f"first {filters.impulse.shape[-1]:,} lags within 53.5 bases; 1 turn, half of them in 3 bases or less."
     )
     assert plot_convolution_patterns(filters).layout.meta["alt"] == describe(filters)
     assert "turn" not in describe(replace(filters, periods=np.full(2, np.inf)))

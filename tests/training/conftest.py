@@ -34,12 +34,15 @@ def build_data(count=24, seed=0, values=False):
     return GenomicDataset(sequences, shares if values else [int(share > 0.5) for share in shares])
 
 
-def build_trainer(folder=None, *, start=0, validation=None, callbacks=(), values=False, curriculum=None, **options):
+def build_trainer(
+    folder=None, *, start=0, validation=None, callbacks=(), values=False, curriculum=None, kind=None, data=None,
+    **options,
+):
     """A trainer whose model starts from weights drawn with `start`."""
     config = build_config(**options)
     torch.manual_seed(start)
-    model = (HyenaGLTForRegression if values else HyenaGLTForSequenceClassification)(config)
-    data = build_data(values=values)
+    model = (kind or (HyenaGLTForRegression if values else HyenaGLTForSequenceClassification))(config)
+    data = build_data(values=values) if data is None else data
     return HyenaGLTTrainer(model, config, data, validation, DNATokenizer(), folder, callbacks, curriculum)
 
 

@@ -79,3 +79,12 @@ def test_what_cannot_be_learnt_in_stages_is_refused():
     for options in ({"stages": []}, {"stages": [{"epochs": 3}]}, {"stages": STAGES, "pace": "fast"}):
         with pytest.raises(ConfigurationError):
             CurriculumLearner(**options)
+
+
+def test_a_measure_of_sequences_needs_sequences_that_stay():
+    class Drawn(list):
+        """Windows that are drawn anew have no sequences of their own."""
+
+    with pytest.raises(ConfigurationError, match="no fixed sequences; pass measure=None"):
+        CurriculumLearner(STAGES, "gc").sampler(Drawn([0, 1]), batch_size=2)
+    assert len(CurriculumLearner(STAGES).sampler(Drawn([0, 1]), batch_size=2)) == 3

@@ -13,6 +13,7 @@ from genomic_lens.model import (
     HyenaDNAForCausalLM,
     HyenaGLTForCausalLM,
     HyenaGLTForTokenClassification,
+    HyenaGLTModel,
     StripedHyenaConfig,
     StripedHyenaModel,
 )  # fmt: skip
@@ -35,12 +36,16 @@ def pretrained(make_config):
 
 
 @pytest.mark.parametrize("task", HEADS)
-def test_every_task_keeps_the_backbone_and_has_its_head(pretrained, task):
+def test_every_task_keeps_the_backbone_and_has_its_head(pretrained, make_config, task):
+    if HEADS[task] == "MaskedLM":
+        with pytest.raises(ModelError, match="sees only what comes before a hidden base"):
+            model_for_task(pretrained, task)
+        pretrained = HyenaGLTModel(make_config(two_sided=True))
     model = model_for_task(pretrained, task, num_classes=3)
     kept = pretrained.backbone.state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in model.backbone.state_dict().items())
     logits = model(torch.tensor([[7, 8, 9]])).logits
-    expected = {"CausalLM": (1, 3, 12), "TokenClassification": (1, 3, 3), "Regression": (1, 3)}
+    expected = {"CausalLM": (1, 3, 12), "MaskedLM": (1, 3, 12), "TokenClassification": (1, 3, 3)}
     assert tuple(logits.shape) == expected.get(HEADS[task], (1, 3))
     assert pretrained.config.num_labels != 3
 

@@ -5,6 +5,8 @@
 # %% ../../../nbs/data/datasets/50_pretraining.ipynb #db8cdb23
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +22,10 @@ from ..tokenizers import DNATokenizer
 from ..tokenizers.base import SequenceTokenizer
 from ...errors import ConfigurationError, DataError
 
+logger = logging.getLogger(__name__)
+
 # %% auto #0
-__all__ = ['Place', 'centred', 'drawn_place', 'PretrainingDataset', 'places_within', 'moved']
+__all__ = ['logger', 'Place', 'centred', 'drawn_place', 'PretrainingDataset', 'places_within', 'count_padded', 'moved']
 
 # %% ../../../nbs/data/datasets/50_pretraining.ipynb #c3e6858b
 class Place(NamedTuple):
@@ -83,6 +87,11 @@ class PretrainingDataset(torch.utils.data.Dataset):
         Largest share of N in a random window; another is drawn, up to 100 times.
     seed : int
 
+    Attributes
+    ----------
+    padded : int
+        Windows of intervals that pass an end of their contig; they have N there, and a log entry says how many.
+
     Raises
     ------
     DataError
@@ -125,6 +134,7 @@ class PretrainingDataset(torch.utils.data.Dataset):
             longest = max(self.lengths.values())
             raise DataError(f"No contig of {genome} has {length:,} bases; the longest has {longest:,}.")
         self.count = len(self.places) if self.places is not None else count or room
+        self.padded = count_padded(self.places or [], self.lengths)
 
     @property
     def records(self):
@@ -192,6 +202,20 @@ def places_within(table: pd.DataFrame, lengths: dict[str, int], length: int) -> 
             raise DataError(f"Interval {contig}:{start:,}-{stop:,} lies outside: {contig} {has}.")
         places.append(Place(contig, *centred(int(start), int(stop), length)))
     return places
+
+
+def count_padded(places: Sequence[Place], lengths: dict[str, int]) -> int:
+    """How many windows pass an end of their contig; a log entry says so where there are any.
+
+    Examples
+    --------
+    >>> count_padded([Place("chr1", 2, 6)], {"chr1": 9})
+    0
+    """
+    padded = sum(place.start < 0 or place.stop > lengths[place.contig] for place in places)
+    if padded:
+        logger.warning("%d of %d windows pass an end of their contig; they are padded with N.", padded, len(places))
+    return padded
 
 
 def moved(place: Place, most: int, lengths: dict[str, int], generator: np.random.Generator) -> Place:

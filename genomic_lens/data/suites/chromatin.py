@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..datasets.pretraining import Place, places_within
+from ..datasets.pretraining import Place, count_padded, places_within
 from ..fasta import open_fasta
 from ..readers.examples import read_examples
 from ..readers.windows import padded_window
@@ -64,6 +64,11 @@ class ChromatinProfileDataset(torch.utils.data.Dataset):
     labels : int or None
         How many there should be, 919 for DeepSEA's profile; None: as many as there are.
 
+    Attributes
+    ----------
+    padded : int
+        Windows that pass an end of their contig; they have N there, and a log entry says how many.
+
     Raises
     ------
     DataError
@@ -101,6 +106,7 @@ class ChromatinProfileDataset(torch.utils.data.Dataset):
         with open_fasta(genome) as records:
             sizes = {name: len(record) for name, record in records.items()}
             self.places: list[Place] = places_within(places.astype({"contig": str}), sizes, length)
+            self.padded = count_padded(self.places, sizes)
             self.sequences = [padded_window(records, *place).sequence for place in self.places]
 
     def __len__(self) -> int:

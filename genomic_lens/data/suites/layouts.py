@@ -5,6 +5,7 @@
 # %% ../../../nbs/data/suites/10_layouts.ipynb #ac46921e
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ...errors import DataError
 
 # %% auto #0
 __all__ = ['SPLITS', 'LAYOUTS', 'read_folders', 'read_sequence', 'read_labelled_fasta', 'label_in', 'numbered', 'read_tables',
-           'read_layout']
+           'split_of', 'read_layout']
 
 # %% ../../../nbs/data/suites/10_layouts.ipynb #ff86e42e
 SPLITS = ("train", "validation", "valid", "dev", "test")
@@ -117,14 +118,27 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
         sequence and label, by split.
     """
-    splits = {}
-    for file in sorted(folder.iterdir()):
-        split = file.name.removesuffix(".gz").rpartition(".")[0]
-        if split in SPLITS and ending(file) in (".csv", ".tsv", ".jsonl", ".parquet"):
+    splits: dict[str, list[pd.DataFrame]] = {}
+    for file in sorted([*folder.iterdir(), *folder.glob("data/*")]):
+        split = split_of(file.name)
+        if split and ending(file) in (".csv", ".tsv", ".jsonl", ".parquet"):
             table = read_examples(file)
             columns = [column_of(table, names, None, file) for names in (SEQUENCE_COLUMNS, LABEL_COLUMNS)]
-            splits[split] = numbered(table[columns].set_axis(["sequence", "label"], axis=1))
-    return splits
+            splits.setdefault(split, []).append(table[columns].set_axis(["sequence", "label"], axis=1))
+    return {split: numbered(pd.concat(parts, ignore_index=True)) for split, parts in splits.items()}
+
+
+def split_of(name: str) -> str:
+    """The split that a file holds, or a part of it, after its name; "" for other files.
+
+    Examples
+    --------
+    >>> split_of("train.csv.gz"), split_of("test-00000-of-00002.parquet"), split_of("readme.csv")
+    ('train', 'test', '')
+    """
+    stem = name.removesuffix(".gz").rpartition(".")[0]
+    split = re.sub(r"-\d+-of-\d+(-\w+)?$", "", stem)
+    return split if split in SPLITS else ""
 
 
 LAYOUTS: dict[str, Callable[[Path], dict[str, pd.DataFrame]]] = {

@@ -140,6 +140,7 @@ class DiagonalEnergy(SeparableMap):
         self.near = range(parts.short_first_lag, parts.short_first_lag + taps)
         self.pairs = list(combinations_with_replacement(range(taps), 2))
         self.terms = len(self.pairs)
+        self._newest: tuple[tuple[int, int], torch.Tensor] | None = None  # of `_met`, which two sums ask one by one
         weights, out = (part.to(self.like) for part in (parts.weights[self.streams], parts.out_weight))
         gram = torch.einsum("sde,tde->dst", weights, weights) * out.square().sum(0)[:, None, None]
         values, vectors = torch.linalg.eigh(gram)
@@ -189,6 +190,12 @@ class DiagonalEnergy(SeparableMap):
 
         Streams that pass through the same channel are turned into parts that share nothing.
         """
+        if self._newest is None or self._newest[0] != (start, stop):
+            self._newest = (start, stop), self._meet(start, stop)
+        return self._newest[1]
+
+    def _meet(self, start: int, stop: int) -> torch.Tensor:
+        """What `_met` keeps for the span that was asked last."""
         factors, taps = self.operator.factors(), self.operator.projections.short_taps
         met = self.like.new_zeros(len(self.roots), len(self.near), self.width, stop - start)
         for rank, stream in enumerate(self.streams):

@@ -19,7 +19,7 @@ from .questions import Target
 from .references import Baseline
 from ...model.hyena_glt import HyenaGLTForRegression
 from ...model.pretrained import fingerprint
-from ...model.token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from ...model.token_models import HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification
 from ...plots.attribution import plot_attributions
 from ...records import Attribution
 
@@ -32,7 +32,7 @@ __all__ = ['GUIDE_NAMES', 'PER_BASE', 'Labels', 'Sequences', 'Records', 'targets
 
 # %% ../../../nbs/interpretability/attribution/34_gradient_analyzer.ipynb #fca24ebd
 GUIDE_NAMES = {"vanilla": "gradient", "integrated": "integrated_gradients", "guided": "guided_backprop"}
-PER_BASE = (HyenaGLTForCausalLM, HyenaGLTForTokenClassification)
+PER_BASE = (HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification)
 Labels = Target | Sequence[Target] | None
 
 
@@ -45,7 +45,8 @@ def targets_of(model: nn.Module, tokenizer: DNATokenizer, sequences: Sequence[st
     tokenizer : DNATokenizer
     sequences : sequence of str
     labels : target, sequence of targets, or None
-        None: the class that is predicted, or the value of a regression model.
+        None: the class that is predicted, the value of a regression model, or the last base of each sequence where a
+        language model predicts it from those before.
 
     Returns
     -------
@@ -70,10 +71,12 @@ def targets_of(model: nn.Module, tokenizer: DNATokenizer, sequences: Sequence[st
 def predicted(model: nn.Module, tokenizer: DNATokenizer, sequences: Sequence[str]) -> list[Target]:
     """What a model answers to each sequence."""
     names = class_names(model)
+    if isinstance(model, HyenaGLTForCausalLM):
+        return [("base", len(sequence) - 1) for sequence in sequences]
     if isinstance(model, PER_BASE) or (isinstance(model, HyenaGLTForRegression) and len(names) > 1):
         raise ConfigurationError(
-            f"No labels came, and {type(model).__name__} gives many answers; pass labels, such as ('base', 120) for "
-            "base 120 of a language model."
+            f"No labels came, and {type(model).__name__} gives many answers; pass labels, such as ('exon', 120) for "
+            "what a token classifier says of base 120."
         )
     if len(names) == 1:
         return [names[0]] * len(sequences)

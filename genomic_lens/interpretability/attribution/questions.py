@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ...data.tokenizers import DNATokenizer
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, ModelError
 from ..predictions import class_names
 from genomic_lens.interpretability.attribution.references import (
     AS_SEQUENCES,
@@ -26,7 +26,7 @@ from genomic_lens.interpretability.attribution.references import (
 )
 from ...model.hyena_glt import HyenaGLTForRegression
 from ...model.layers.kmers import kmer_ids
-from ...model.token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
+from ...model.token_models import HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification
 
 # %% auto #0
 __all__ = ['Target', 'Read', 'target_output', 'read_output', 'token_at', 'next_base', 'Question', 'ask', 'word_tables',
@@ -91,7 +91,14 @@ def read_output(model: nn.Module, tokenizer: DNATokenizer, ids: np.ndarray, targ
     ------
     ConfigurationError
         For an output that the model does not have.
+    ModelError
+        For a masked language model, which is asked about bases that it does not see.
     """
+    if isinstance(model, HyenaGLTForMaskedLM):
+        raise ModelError(
+            "A masked language model guesses bases that its input hides, and an attribution is about bases that are "
+            "there; explain a model that is fine-tuned for a task, or a causal language model."
+        )
     if isinstance(model, HyenaGLTForCausalLM):
         name, token = token_at(tokenizer, ids, target)
         return next_base(tokenizer, ids, name, token, int(target[1]))

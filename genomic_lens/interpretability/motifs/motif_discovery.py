@@ -229,8 +229,9 @@ def why_nothing(
     if own == 0:
         real, against, shuffled, shuffled_against = (f"{value:.3g}" for value in seqlets.highest)
         return (
-            f"No window of {window} bases stands out: the highest adds {real}, the highest of shuffled sequences "
-            f"{shuffled}; against the target, {against} and {shuffled_against}.",
+            f"No set of windows of {window} bases stands out at a false share of {search.seqlet_fdr:g}: the highest "
+            f"adds {real}, the highest of shuffled sequences {shuffled}; against the target, {against} and "
+            f"{shuffled_against}.",
             f"{more}; more references make attributions less noisy; or raise seqlet_fdr above {search.seqlet_fdr:g}.",
         )
     if own < search.min_seqlets:

@@ -11,7 +11,7 @@ from torch import nn
 from ...data.tokenizers import DNATokenizer
 from ...errors import ModelError
 from .edits import Edit, edited_logits
-from ..predictions import class_names
+from ..predictions import chances, class_names
 from ...model.pretrained import fingerprint
 from ...records import Substitutions
 
@@ -60,8 +60,8 @@ def substitutions(
     if len(labels) < 2:
         raise ModelError("The model gives one value a sequence; expected a classifier with two or more classes.")
     edits = [Edit(base, base + 1, letter) for base in range(len(sequence)) for letter in letters]
-    chances = np.empty((len(edits), len(labels)))
+    found = np.empty((len(edits), len(labels)))
     for ranks, logits in edited_logits(model, tokenizer, sequence, edits, batch_size):
-        chances[ranks] = logits.double().softmax(-1).cpu().numpy()
+        found[ranks] = chances(model, logits.double()).cpu().numpy()
     shape = (len(sequence), len(letters), len(labels))
-    return Substitutions(sequence, tuple(letters), labels, chances.reshape(shape), fingerprint(model))
+    return Substitutions(sequence, tuple(letters), labels, found.reshape(shape), fingerprint(model))

@@ -14,7 +14,7 @@ from transformers import initialization as init
 from ...errors import ConfigurationError, ModelError
 from .chunking import Chunks, one_with_gradient, smoothed, to_bases, to_chunks, with_means
 from .patch_attention import PatchPooling, PatchUnpooling
-from .patches import MarkovTable, patch_starts, threshold_for
+from .patches import MarkovTable, Mode, patch_starts, threshold_for
 from .routing import Boundaries, Router
 
 # %% auto #0
@@ -178,13 +178,16 @@ class PatchRouter(nn.Module):
         In nats, up to 1.386 for four equal chances; see `genomic_lens.model.chunks.patches.threshold_for`.
     longest : int
         Bases in a patch at most.
+    mode : {"global", "monotonic"}
+        What the threshold is of: the entropy, or how far it rises.
     first_id : int
         Token id of the first letter of the alphabet.
     """
 
-    def __init__(self, order: int, threshold: float, longest: int, first_id: int = 7):
+    def __init__(self, order: int, threshold: float, longest: int, mode: Mode = "global", first_id: int = 7):
         super().__init__()
-        self.table, self.threshold, self.longest, self.first_id = MarkovTable(order), threshold, longest, first_id
+        self.table, self.threshold, self.longest = MarkovTable(order), threshold, longest
+        self.mode, self.first_id = mode, first_id
         self.frozen: Boundaries | None = None
 
     def forward(self, ids: torch.Tensor | None, mask: torch.Tensor | None = None) -> Boundaries:
@@ -194,7 +197,7 @@ class PatchRouter(nn.Module):
         if not self.table.counts.any():
             raise ModelError("The table that cuts patches has counted nothing yet; call fit_patches first.")
         entropy = self.table.entropies(ids - self.first_id)
-        start = patch_starts(entropy, self.threshold, mask=mask, longest=self.longest)
+        start = patch_starts(entropy, self.threshold, self.mode, mask, self.longest)
         before = nn.functional.pad(entropy[:, :-1], (1, 0)) / torch.log(torch.tensor(4.0))
         return Boundaries(before.clamp(0, 1), start, torch.ones_like(before))
 
@@ -205,7 +208,7 @@ class PatchChunker(nn.Module):
     Parameters
     ----------
     d_model, num_heads : int
-    order, threshold, longest
+    order, threshold, longest, mode
         As for `PatchRouter`.
     causal : bool
         Whether a base reads the patch before its own, whose bases all come before it.
@@ -215,9 +218,18 @@ class PatchChunker(nn.Module):
     Pagnoni et al., Byte Latent Transformer, arXiv 2412.09871.
     """
 
-    def __init__(self, d_model: int, num_heads: int, order: int, threshold: float, longest: int, causal: bool):
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        order: int,
+        threshold: float,
+        longest: int,
+        causal: bool,
+        mode: Mode = "global",
+    ):
         super().__init__()
-        self.router = PatchRouter(order, threshold, longest)
+        self.router = PatchRouter(order, threshold, longest, mode)
         self.pooling = PatchPooling(d_model, num_heads, how="mean")  # of which an explanation has an exact rule
         self.unpooling = PatchUnpooling(d_model, num_heads, causal=causal)
 
@@ -271,6 +283,6 @@ def fit_patches(model: nn.Module, ids: torch.Tensor, mean_length: float) -> floa
             raise ModelError(f"No letters are among the ids; {router.first_id} to {router.first_id + 3} count.")
         router.table.load_state_dict(table.state_dict())
         known = ids.cpu() != model.config.pad_token_id
-        router.threshold = threshold_for(table.entropies(letters), mean_length, mask=known)
+        router.threshold = threshold_for(table.entropies(letters), mean_length, router.mode, known)
     model.config.patch_threshold = routers[0].threshold
     return routers[0].threshold

@@ -124,6 +124,7 @@ def chunker_of(config: HyenaGLTConfig) -> nn.Module:
             config.patch_threshold,
             config.longest_patch,
             causal=not config.two_sided,
+            mode=config.patch_mode,
         )
     return RoutingChunker(config.d_model, config.two_sided, config.masked_token_ids)
 

@@ -5,7 +5,6 @@
 # %% ../../../nbs/model/inference/47_downstream.ipynb #7360a9d9
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,7 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from ..layers.attention import RotaryAttention
 from ..backbone import HyenaBackbone
-from ..layers.blocks import MLP, HyenaBlock
+from ..layers.blocks import HyenaBlock
 from ..convolution.fast_mixing import Circle, ShortConvolution, keep_freed_blocks
 from ..layers.heads import pool_weights
 from ..convolution.hyena import HyenaOperator, every_lag
@@ -25,8 +24,8 @@ from ..token_models import HyenaGLTForCausalLM, HyenaGLTForTokenClassification
 
 # %% auto #0
 __all__ = ['KINDS', 'KEPT', 'FEW', 'STEP', 'ROWS', 'looks_back_only', 'HyenaReference', 'streams_after', 'AttentionReference',
-           'Reference', 'pass_reference', 'filtered', 'times', 'mix_changed', 'attend_changed', 'bend',
-           'at_each_position', 'pass_block', 'variant_logits', 'pools', 'read_each', 'read_pooled']
+           'Reference', 'pass_reference', 'filtered', 'times', 'mix_changed', 'attend_changed', 'pass_block',
+           'variant_logits', 'pools', 'read_each', 'read_pooled']
 
 # %% ../../../nbs/model/inference/47_downstream.ipynb #363e50d5
 KINDS = (
@@ -245,37 +244,6 @@ def attend_changed(
 ROWS = 2048  # positions at a time: what the MLP widens stays near the processor
 
 
-def bend(values: torch.Tensor) -> torch.Tensor:
-    """GELU in the form with a hyperbolic tangent, by way of powers of two.
-
-    Parameters
-    ----------
-    values : tensor
-
-    Returns
-    -------
-    tensor
-
-    References
-    ----------
-    Hendrycks and Gimpel, Gaussian error linear units, arXiv 1606.08415.
-
-    Examples
-    --------
-    >>> values = torch.linspace(-5, 5, 11)
-    >>> bool((bend(values) - nn.functional.gelu(values, approximate="tanh")).abs().max() < 1e-6)
-    True
-    """
-    slope = -2 * math.sqrt(2 / math.pi) * math.log2(math.e)
-    power = torch.addcmul(values.new_tensor(slope), values, values, value=0.044715 * slope).mul_(values)
-    return torch.div(values, power.exp2_().add_(1), out=power)
-
-
-def at_each_position(mlp: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
-    """What an MLP returns."""
-    return mlp.fc2(bend(mlp.fc1(hidden))) if isinstance(mlp, MLP) else mlp(hidden)
-
-
 def pass_block(
     block: HyenaBlock,
     whole: torch.Tensor,
@@ -307,7 +275,7 @@ def pass_block(
     out[:, :wide] += hidden
     out[:, wide:] += whole[:, start + wide : stop]
     for rows in out.flatten(0, 1).split(ROWS):
-        rows += at_each_position(block.mlp, block.norm2(rows))
+        rows += block.mlp(block.norm2(rows))
     return out
 
 # %% ../../../nbs/model/inference/47_downstream.ipynb #250e19c8

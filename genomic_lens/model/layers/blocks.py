@@ -5,6 +5,8 @@
 # %% ../../../nbs/model/layers/25_blocks.ipynb #e8c68e77
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -14,9 +16,49 @@ from ..convolution.hyena import HyenaOperator
 from .mixers import mixer_of
 
 # %% auto #0
-__all__ = ['MLP', 'GatedMLP', 'norm_of', 'mlp_of', 'HyenaBlock']
+__all__ = ['bend', 'may_bend', 'MLP', 'GatedMLP', 'norm_of', 'mlp_of', 'HyenaBlock']
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #0ee5e675
+def bend(values: torch.Tensor) -> torch.Tensor:
+    """GELU in the form with a hyperbolic tangent, by way of powers of two.
+
+    Parameters
+    ----------
+    values : tensor
+
+    Returns
+    -------
+    tensor
+
+    References
+    ----------
+    Hendrycks and Gimpel, Gaussian error linear units, arXiv 1606.08415.
+
+    Examples
+    --------
+    >>> values = torch.linspace(-5, 5, 11)
+    >>> bool((bend(values) - nn.functional.gelu(values, approximate="tanh")).abs().max() < 1e-6)
+    True
+    """
+    slope = -2 * math.sqrt(2 / math.pi) * math.log2(math.e)
+    power = torch.addcmul(values.new_tensor(slope), values, values, value=0.044715 * slope).mul_(values)
+    return torch.div(values, power.exp2_().add_(1), out=power)
+
+
+def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
+    """Whether `bend` may stand for a module at some values: no gradient is asked for, and nobody listens to the module.
+
+    Examples
+    --------
+    >>> may_bend(nn.ReLU(), torch.zeros(2))
+    False
+    """
+    same = type(activation) is nn.GELU and activation.approximate == "tanh"
+    heard = activation._forward_hooks or activation._forward_pre_hooks
+    plain = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
+    return same and plain and not heard and not torch.is_grad_enabled()
+
+# %% ../../../nbs/model/layers/25_blocks.ipynb #9feb8526
 class MLP(nn.Module):
     """Widen, bend, narrow: at each position alone.
 
@@ -39,7 +81,8 @@ class MLP(nn.Module):
         self.fc2.writes_residual = True  # starts smaller the deeper the model is
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.fc2(self.activation(self.fc1(hidden)))
+        wide = self.fc1(hidden)
+        return self.fc2(bend(wide) if may_bend(self.activation, wide) else self.activation(wide))
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #9b7da9b6
 class GatedMLP(nn.Module):

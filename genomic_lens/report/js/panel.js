@@ -1,7 +1,7 @@
 /* The lens, part 2: what its panels share, and the prediction. A panel is built once from the lens, redrawn by draw()
  * when the sequence, a choice or the width changes, and told by mark() that the cursor moved. */
 
-const LEFT = 64; // pixels left of a drawing's data, for the axis
+const LEFT = 72; // pixels left of a drawing's data, for the axis: room for 1,000,000
 
 /* The frame: title, one sentence, controls; drawing; what is at the cursor; honesty figure. */
 function panel(name, title, sentence) {

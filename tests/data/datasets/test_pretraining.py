@@ -90,3 +90,12 @@ def test_what_cannot_be_read_is_refused(genome):
             PretrainingDataset(genome, **{"length": 4, **options})
     with pytest.raises(IndexError):
         PretrainingDataset(genome, 4, count=2)[2]
+
+
+def test_windows_that_pass_an_end_are_counted_and_said(genome, caplog):
+    places = pd.DataFrame({"contig": ["chr2", "chr2", "chr1"], "start": [0, 3, 8], "stop": [2, 5, 10]})
+    with caplog.at_level("WARNING"):
+        data = PretrainingDataset(genome, 4, places)
+    assert data.padded == 1
+    assert "1 of 3 windows pass an end" in caplog.text
+    assert [data.window(index)[1].before for index in range(3)] == [1, 0, 0]

@@ -177,3 +177,15 @@ def test_profiles_that_do_not_fit_are_refused(tmp_path, text, options, message):
     genome = write(tmp_path / "g.fa", ">chr1\nGATTACAGATTACA\n")
     with pytest.raises(DataError, match=message):
         ChromatinProfileDataset(write(tmp_path / "t.csv", text), genome, 4, **options)
+
+
+def test_tables_in_the_parts_of_a_hub_are_one_split_each(tmp_path):
+    (tmp_path / "data").mkdir()
+    for part, rows in enumerate(["ACGT,0", "TTGA,1"]):
+        (tmp_path / "data" / f"train-0000{part}-of-00002.csv").write_text(f"sequence,label\n{rows}\n")
+    (tmp_path / "data" / "test-00000-of-00001-abc123.csv").write_text("sequence,label\nGGGG,1\n")
+    (tmp_path / "readme.csv").write_text("nothing,here\n1,2\n")
+    splits = read_layout(tmp_path, "tables")
+    assert {name: table.to_numpy().tolist() for name, table in splits.items()} == {
+        "train": [["ACGT", 0], ["TTGA", 1]], "test": [["GGGG", 1]],
+    }  # fmt: skip

@@ -10,6 +10,7 @@ from genomic_lens.errors import ConfigurationError, ModelError
 from genomic_lens.model.chunks.chunkers import DynamicMergingLayer, RoutingChunker, fit_patches
 from genomic_lens.model.chunks.chunking import smoothed, to_bases
 from genomic_lens.model.chunks.dynamic_layer import HyenaDynamicLayer
+from genomic_lens.model.chunks.patches import patch_starts
 from genomic_lens.model.chunks.routing import Boundaries, frozen_routing
 from genomic_lens.model.chunks.stages import Stage
 from genomic_lens.model.hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification, HyenaGLTModel
@@ -433,6 +434,21 @@ def test_patches_are_fitted_to_a_wanted_length_and_stay_so_after_reload(build, t
         assert torch.equal(loaded(ids).routing[0].start[0], start)
     with pytest.raises(ModelError, match="cuts no patches"):
         fit_patches(build("routing"), ids, mean_length=5)
+
+
+def test_patches_may_begin_where_guessing_gets_harder(build):
+    ids = torch.randint(7, 11, (1, 3000), generator=torch.Generator().manual_seed(0))
+    models = {mode: build("patches", sequence_length=3000, patch_order=4, patch_mode=mode).float()
+              for mode in ("global", "monotonic")}  # fmt: skip
+    for mode, model in models.items():
+        threshold = fit_patches(model, ids, mean_length=5)
+        router = next(module for module in model.modules() if type(module).__name__ == "PatchRouter")
+        entropy = router.table.entropies(ids - 7)
+        with torch.no_grad():
+            start = model(ids).routing[0].start
+        assert torch.equal(start, patch_starts(entropy, threshold, mode, longest=model.config.longest_patch))
+        assert 3000 / start.sum().item() == pytest.approx(5, rel=0.2)
+    assert models["global"].config.patch_threshold > models["monotonic"].config.patch_threshold
 
 
 def test_the_layer_of_the_reference_gives_every_token_an_answer():

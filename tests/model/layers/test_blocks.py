@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from genomic_lens.config import HyenaGLTConfig
-from genomic_lens.model.layers.blocks import MLP, HyenaBlock
+from genomic_lens.model.layers.blocks import MLP, HyenaBlock, bend
 from genomic_lens.model.layers.mixers import hyena_mixer
 
 SMALL = {"d_model": 8, "sequence_length": 16, "n_layers": 1}
@@ -86,3 +86,34 @@ def test_dropout_stands_on_both_branches(block, place):
     assert torch.equal(block(hidden), block(hidden))
     getattr(block, place).train()
     assert not torch.equal(block(hidden), block(hidden))
+
+
+def test_the_gelu_is_that_of_torch():
+    values = torch.linspace(-30, 30, 10_001, dtype=torch.float64)
+    torch.testing.assert_close(bend(values), torch.nn.functional.gelu(values, approximate="tanh"), rtol=0, atol=1e-12)
+    assert bend(torch.tensor([-1e30, -200.0, 0.0, 200.0, 1e30])).tolist() == [0, 0, 0, 200, torch.tensor(1e30).item()]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_mlp_is_the_same_with_and_without_gradients(dtype):
+    torch.manual_seed(0)
+    mlp, hidden = MLP(16, 64).to(dtype), torch.randn(2, 30, 16, dtype=dtype)
+    learnt = mlp(hidden)
+    assert learnt.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(mlp(hidden), learnt, rtol=0, atol={torch.float64: 1e-14}.get(dtype, 1e-6))
+
+
+def test_who_listens_to_the_activation_or_puts_another_in_its_place_is_heard():
+    torch.manual_seed(0)
+    mlp, hidden, calls = MLP(4, 8), torch.randn(1, 3, 4), []
+    assert type(mlp.activation) is nn.GELU, "attribution rules of other libraries go by this type"
+    handle = mlp.activation.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        before = mlp(hidden)
+        assert calls == [1]
+        handle.remove()
+        torch.testing.assert_close(mlp(hidden), before, rtol=0, atol=1e-6)
+        assert calls == [1]
+        mlp.activation = nn.ReLU()
+        assert torch.equal(mlp(hidden), mlp.fc2(mlp.fc1(hidden).relu()))
