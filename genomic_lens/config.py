@@ -147,6 +147,10 @@ class HyenaGLTConfig(PretrainedConfig):
         Special tokens and N: they are seen by the mixers but never pooled, attributed or scored.
     learning_rate, batch_size, num_epochs, weight_decay, warmup_fraction, max_grad_norm, label_smoothing
         Training, as in the API reference and in Hyena's published recipe (AdamW, cosine, clip 1.0).
+    batch_tokens : int or None
+        Most tokens in a batch of one process, padding included: batches of like length, with as many examples as fit.
+        Then `batch_size` is that of evaluation alone, and an example among few weighs more in the mean loss of its
+        batch than one among many. None: batches of `batch_size` examples.
     filter_learning_rate : float or None
         Rate of the filter parameters, which also have no weight decay; None means `learning_rate`.
     warmup_steps : int or None
@@ -244,6 +248,7 @@ class HyenaGLTConfig(PretrainedConfig):
     learning_rate: float = 1e-4
     filter_learning_rate: float | None = None
     batch_size: int = 32
+    batch_tokens: int | None = None
     num_epochs: int = 10
     weight_decay: float = 0.1
     warmup_fraction: float = 0.05
@@ -389,6 +394,9 @@ def check_training(config: HyenaGLTConfig) -> None:
             raise ConfigurationError(f"report_to has {name!r}; expected some of {', '.join(REPORTS)}.")
     if not isinstance(config.gradient_checkpointing, bool):
         raise ConfigurationError(f"gradient_checkpointing is {config.gradient_checkpointing!r}; expected a bool.")
+    tokens = config.batch_tokens
+    if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1):
+        raise ConfigurationError(f"batch_tokens is {tokens!r}; expected a whole number of at least 1, or None.")
     steps = config.warmup_steps
     if steps is not None and (not isinstance(steps, int) or steps < 0):
         raise ConfigurationError(f"warmup_steps is {steps!r}; expected a whole number of at least 0, or None.")

@@ -78,6 +78,7 @@ CHANGED = {
     "tie_word_embeddings": False,
     "pooling": "last", "layer_norm_eps": 1e-6, "initializer_range": 0.1, "pad_token_id": 5, "bos_token_id": 3,
     "masked_token_ids": [1, 2, 11], "learning_rate": 2e-4, "filter_learning_rate": 3e-4, "batch_size": 7,
+    "batch_tokens": 900,
     "num_epochs": 3, "weight_decay": 0.2, "warmup_fraction": 0.05, "warmup_steps": 20, "max_grad_norm": 2.0,
     "label_smoothing": 0.1, "accumulation_steps": 2, "precision": "bf16", "gradient_checkpointing": True,
     "early_stopping_patience": 3, "mlm_probability": 0.2, "mask_replace_prob": 0.7, "random_replace_prob": 0.2,

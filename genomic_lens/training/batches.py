@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from ..config import HyenaGLTConfig
+from ..data.preparation.buckets import TokenBudgetSampler, token_lengths
 from ..errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['SeededBatchSampler', 'NumberedBatches', 'EpochLoader']
+__all__ = ['SeededBatchSampler', 'NumberedBatches', 'batches_of', 'refuse_budget', 'EpochLoader']
 
 # %% ../../nbs/training/00_batches.ipynb #bb799e4e
 class SeededBatchSampler:
@@ -92,6 +94,52 @@ class NumberedBatches:
         for number, batch in enumerate(self.sampler):
             epoch = number if self.each_batch else self.epoch
             yield [(epoch, asked) for asked in batch]
+
+# %% ../../nbs/training/00_batches.ipynb #b046777b
+def batches_of(
+    dataset: Dataset, config: HyenaGLTConfig, rank: int = 0, processes: int = 1, devices: int = 1
+) -> SeededBatchSampler | TokenBudgetSampler:
+    """The batches of an epoch that a configuration means: of `batch_size` examples, or of `batch_tokens` tokens.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    config : HyenaGLTConfig
+        `batch_size`, `batch_tokens`, `seed`.
+    rank, processes : int
+    devices : int
+        Among which one process divides each batch, so that it may be as many times as large.
+
+    Raises
+    ------
+    ConfigurationError
+        If an example exceeds the budget, or the lengths change from epoch to epoch.
+
+    Examples
+    --------
+    >>> from genomic_lens.data.datasets import GenomicDataset
+    >>> data = GenomicDataset(["ACGT", "AC", "CA"])
+    >>> [len(list(batches_of(data, HyenaGLTConfig(batch_size=2, batch_tokens=tokens)))) for tokens in (None, 4)]
+    [2, 2]
+    """
+    if config.batch_tokens is None:
+        return SeededBatchSampler(len(dataset), config.batch_size * devices, config.seed, rank, processes)
+    tokens = config.batch_tokens * devices
+    return TokenBudgetSampler(token_lengths(dataset), tokens, seed=config.seed, rank=rank, processes=processes)
+
+
+def refuse_budget(config: HyenaGLTConfig, what: str) -> None:
+    """Refuse a budget of tokens beside what sets the sizes of batches itself.
+
+    Examples
+    --------
+    >>> refuse_budget(HyenaGLTConfig(), "a curriculum")
+    """
+    if config.batch_tokens is not None:
+        raise ConfigurationError(
+            f"batch_tokens={config.batch_tokens:,} came with {what}, which sets the sizes of batches itself; pass "
+            "batch_tokens=None."
+        )
 
 # %% ../../nbs/training/00_batches.ipynb #1ee9f79e
 class EpochLoader(DataLoader):

@@ -26,7 +26,7 @@ from ..data.tokenizers.base import SequenceTokenizer
 from ..errors import TrainingError
 from ..records import Score
 from .arguments import parameter_groups, training_arguments
-from .batches import EpochLoader, NumberedBatches, SeededBatchSampler
+from .batches import EpochLoader, NumberedBatches, batches_of, refuse_budget
 from .callbacks import LossBar, TableLog, WholeRows, history_table
 from .checkpoints import MODEL_FILES, STATE_FILES, atomic_folder, check_checkpoint
 from .checkpoints import folder_of_all, last_checkpoint, reading
@@ -50,11 +50,11 @@ class _Trainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader:
         dataset, args = self.train_dataset, self.args
-        where = (args.train_batch_size, args.seed, args.process_index, args.world_size)
+        where = (args.process_index, args.world_size)
         if self.curriculum is None:
-            sampler = SeededBatchSampler(len(dataset), *where)
+            sampler = batches_of(dataset, self.glt_config, *where, max(1, args.n_gpu))
         else:
-            sampler = self.curriculum.sampler(dataset, *where)
+            sampler = self.curriculum.sampler(dataset, args.train_batch_size, args.seed, *where)
             dataset = CroppedDataset(dataset)
         dataset = ObjectiveDataset(dataset, self.objective, args.seed)
         batches = NumberedBatches(sampler, each_batch=self.curriculum is not None)
@@ -223,6 +223,8 @@ class HyenaGLTTrainer:
             ],
         )  # fmt: skip
         self.hf.glt_config, self.hf.objective = self.config, objective
+        if curriculum is not None:
+            refuse_budget(self.config, "a curriculum")
         if curriculum is not None and train_dataset is not None and len(train_dataset):
             self.hf.curriculum = curriculum
             plan = curriculum.plan(len(train_dataset), self.config.batch_size)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from genomic_lens.errors import ConfigurationError
+from genomic_lens.training import CurriculumLearner
 from genomic_lens.training.batches import EpochLoader, SeededBatchSampler
 
 
@@ -63,3 +64,42 @@ def test_the_loader_passes_the_epoch_on():
 def test_nothing_to_draw_is_refused(items, batch_size):
     with pytest.raises(ConfigurationError, match=f"{items} items in batches of {batch_size}"):
         SeededBatchSampler(items, batch_size)
+
+
+# --- a budget of tokens ---------------------------------------------------------------------------------------------
+
+
+def shapes_of(trainer):
+    """Sequences and tokens of every batch that the model is given while it trains."""
+    shapes, forward = [], trainer.model.forward
+
+    def watching(*arguments, **inputs):
+        shapes.append(tuple(inputs["input_ids"].shape))
+        return forward(*arguments, **inputs)
+
+    trainer.model.forward = watching
+    return shapes
+
+
+def test_a_run_by_budget_stays_within_it_and_ends_where_the_schedule_does(make_trainer):
+    trainer = make_trainer(batch_tokens=40, num_epochs=3)
+    shapes = shapes_of(trainer)
+    history = trainer.train()
+    assert all(rows * tokens <= 40 for rows, tokens in shapes)
+    assert sum(rows for rows, _ in shapes) == 3 * 24
+    assert len(shapes) == history["step"].max() == trainer.hf.state.max_steps
+    assert trainer.hf.lr_scheduler.get_last_lr()[0] == 0
+    assert len({rows for rows, _ in shapes}) > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_tokens": 15}, "of 6 to 16 tokens came for batches of 15 tokens"),
+        ({"batch_tokens": 40, "curriculum": CurriculumLearner([{"max_length": 8}])}, "came with a curriculum"),
+        ({"batch_tokens": 0}, "batch_tokens is 0; expected a whole number of at least 1, or None"),
+    ],
+)
+def test_a_budget_that_cannot_be_kept_is_refused(make_trainer, options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make_trainer(**options).train()

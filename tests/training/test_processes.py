@@ -33,6 +33,10 @@ trainer = build_trainer(folder / "straight", **options)
 trainer.train()
 if trainer.hf.is_world_process_zero():
     torch.save(trainer.model.state_dict(), folder / "straight.pt")
+budget = build_trainer(folder / "budget", **options, batch_tokens=36)  # an even number of batches
+budget.train()
+if budget.hf.is_world_process_zero():
+    torch.save(budget.model.state_dict(), folder / "budget.pt")
 try:
     build_trainer(folder / "resumed", callbacks=[StopAt(7)], **options).train()
 except KeyboardInterrupt:
@@ -58,6 +62,9 @@ def test_two_processes_learn_what_one_does_and_resume_exactly(make_trainer, tmp_
     alone.train()
     assert largest(alone.model.state_dict(), straight) < 1e-5
     assert largest(straight, resumed) == 0
+    by_budget = make_trainer(**OPTIONS, batch_tokens=36, accumulation_steps=2)  # one process, two batches a step
+    by_budget.train()
+    assert largest(by_budget.model.state_dict(), torch.load(tmp_path / "budget.pt", weights_only=True)) < 1e-5
     names = {path.name for path in (tmp_path / "straight" / "checkpoint-18").iterdir()}
     assert {"rng_state_0.pth", "rng_state_1.pth", "model.safetensors"} <= names
     assert not list((tmp_path / "straight").glob(".*"))

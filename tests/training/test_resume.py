@@ -63,6 +63,8 @@ MODES = {
         "accumulation_steps": 2,
         "curriculum": CurriculumLearner([{"max_length": 8, "epochs": 2}, {"max_length": 16}], "gc", start=0.3),
     },
+    "a budget of tokens": {"batch_tokens": 40},
+    "a budget of tokens with accumulation": {"batch_tokens": 40, "accumulation_steps": 4},
     "chunks": {"chunking": "routing", "n_layers": 3},
 }  # fmt: skip
 

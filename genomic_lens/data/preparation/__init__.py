@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "augmentation": ["AugmentedDataset"],
-        "buckets": ["TokenBudgetSampler", "padding_waste"],
+        "buckets": ["TokenBudgetSampler", "padding_waste", "token_lengths"],
         "leakage": ["LeakageAudit", "audit_leakage"],
         "splits": ["split_by_group"],
     },

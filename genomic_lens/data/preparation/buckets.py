@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from ...errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['padding_waste', 'TokenBudgetSampler']
+__all__ = ['padding_waste', 'token_lengths', 'length_classes', 'TokenBudgetSampler']
 
 # %% ../../../nbs/data/preparation/30_buckets.ipynb #4e54021c
 def padding_waste(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
@@ -35,24 +36,81 @@ def padding_waste(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> f
     return float(1 - sum(lengths[list(batch)].sum() for batch in batches) / padded)
 
 # %% ../../../nbs/data/preparation/30_buckets.ipynb #6b2bc894
+def token_lengths(dataset: Dataset) -> np.ndarray:
+    """Tokens of each example: of its longest input, times the number of its inputs.
+
+    Raises
+    ------
+    ConfigurationError
+        If the data are drawn anew in every epoch, and their lengths change.
+
+    Examples
+    --------
+    >>> from genomic_lens.data.datasets import GenomicDataset
+    >>> token_lengths(GenomicDataset(["ACGT", "AC"])).tolist()
+    [4, 2]
+    """
+
+    def measured(index: int) -> int:
+        inputs = [len(value) for name, value in dataset[index].items() if name.endswith("input_ids")]
+        return max(inputs) * len(inputs)
+
+    lengths = np.array([measured(index) for index in range(len(dataset))], dtype=np.int64)
+    if hasattr(dataset, "set_epoch"):
+        before = getattr(dataset, "epoch", 0)
+        dataset.set_epoch(before + 1)
+        changed = [index for index in range(len(dataset)) if measured(index) != lengths[index]]
+        dataset.set_epoch(before)
+        if changed:
+            raise ConfigurationError(
+                f"Example {changed[0]:,} has another number of tokens in every epoch; a budget of tokens needs lengths "
+                "that stay: pass batch_size, or a tokenizer with one token a base."
+            )
+    return lengths
+
+# %% ../../../nbs/data/preparation/30_buckets.ipynb #9d4ba75b
+def length_classes(lengths: np.ndarray, bucket: float) -> np.ndarray:
+    """The longest length of the class of each length; lengths of a class differ by a factor up to 1 + bucket.
+
+    Examples
+    --------
+    >>> length_classes(np.array([100, 200, 105]), bucket=0.1).tolist()
+    [105, 200, 105]
+    """
+    classes: list[list[int]] = []
+    for length in np.unique(lengths).tolist():
+        if not classes or length > classes[-1][0] * (1 + bucket):
+            classes.append([length, length])
+        classes[-1][1] = length
+    shortest, longest = np.array(classes).T
+    return longest[np.searchsorted(shortest, lengths, side="right") - 1]
+
+
 class TokenBudgetSampler:
     """Batches of examples of like length, each of at most so many tokens with its padding.
+
+    Batches hold different numbers of examples. With a loss that is the mean over the examples of its batch, an example
+    among few weighs more in a step than one among many: long sequences more than short ones, about in proportion to
+    their length. With a mean over tokens, as of language models, tokens weigh about alike.
 
     Parameters
     ----------
     lengths : sequence of int
         Tokens of each example.
     tokens : int
-        Most in a batch, padding included.
+        Most in a batch of one process, padding included.
     bucket : float
-        How unlike lengths in a batch may be: sorting is by length times a random factor up to 1 + bucket; 0 sorts
-        exactly, and the larger it is, the more batches differ between epochs.
+        How unlike lengths of a class may be, which are put into batches in random order: they differ by a factor up to
+        1 + bucket. 0 sorts exactly; the larger it is, the more batches differ between epochs.
     seed : int
+    rank, processes : int
+        Which batch of so many in a row is taken. Where the last ones do not go round, the first ones of the epoch come
+        again.
 
     Raises
     ------
     ConfigurationError
-        If no example came, one exceeds the budget, or `bucket` is negative.
+        If no example came, one has no token or exceeds the budget, or `bucket` is negative.
 
     Examples
     --------
@@ -61,33 +119,43 @@ class TokenBudgetSampler:
     [[0, 1], [2, 3]]
     """
 
-    def __init__(self, lengths: Sequence[int], tokens: int, bucket: float = 0.1, seed: int = 0):
+    def __init__(
+        self, lengths: Sequence[int], tokens: int, bucket: float = 0.1, seed: int = 0, rank: int = 0, processes: int = 1
+    ):
         self.lengths = np.asarray(lengths)
-        if not len(self.lengths) or self.lengths.max() > tokens or bucket < 0:
-            longest = self.lengths.max(initial=0)
+        if not len(self.lengths) or self.lengths.min() < 1 or self.lengths.max() > tokens or bucket < 0:
+            shortest, longest = (self.lengths.min(), self.lengths.max()) if len(self.lengths) else (0, 0)
             raise ConfigurationError(
-                f"{len(self.lengths):,} examples of up to {longest:,} tokens came with tokens={tokens:,}, "
-                f"bucket={bucket}; expected at least one example, none beyond the budget, and no negative bucket."
+                f"{len(self.lengths):,} examples of {shortest:,} to {longest:,} tokens came for batches of {tokens:,} "
+                f"tokens, bucket={bucket}; expected at least one example, none empty or beyond the budget, and no "
+                "negative bucket."
             )
+        if not 0 <= rank < processes:
+            raise ConfigurationError(f"Process {rank} of {processes} came; expected one of them, counted from 0.")
         self.tokens, self.bucket, self.seed, self.epoch = tokens, bucket, seed, 0
+        self.rank, self.processes = rank, processes
+        self.longest = length_classes(self.lengths, bucket)
+        self.ends = self.cut(np.sort(self.longest))
+
+    def cut(self, longest: np.ndarray) -> list[int]:
+        """Where batches end in examples that are sorted by class."""
+        ends, first = [], 0
+        for place, length in enumerate(longest.tolist()):
+            if length * (place - first + 1) > self.tokens:
+                ends.append(place)
+                first = place
+        return [*ends, len(longest)]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose batches are iterated."""
         self.epoch = epoch
 
     def batches(self) -> list[list[int]]:
-        """The batches of this epoch, in their order."""
+        """The batches of this epoch of all processes, in their order."""
         generator = np.random.default_rng([self.seed, self.epoch])
-        order = np.argsort(self.lengths * generator.uniform(1, 1 + self.bucket, len(self.lengths)), kind="stable")
-        batches: list[list[int]] = [[]]
-        longest = 0
-        for index in order.tolist():
-            longest = max(longest, int(self.lengths[index]))
-            if longest * (len(batches[-1]) + 1) > self.tokens:
-                batches.append([])
-                longest = int(self.lengths[index])
-            batches[-1].append(index)
-        return [batches[rank] for rank in generator.permutation(len(batches))]
+        order = np.lexsort((generator.random(len(self.lengths)), self.longest))
+        found = [order[first:last].tolist() for first, last in zip([0, *self.ends], self.ends, strict=False)]
+        return [found[number] for number in generator.permutation(len(found))]
 
     @property
     def waste(self) -> float:
@@ -95,7 +163,9 @@ class TokenBudgetSampler:
         return padding_waste(self.lengths, self.batches())
 
     def __len__(self) -> int:
-        return len(self.batches())
+        return -(-len(self.ends) // self.processes)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches())
+        batches = self.batches()
+        turns = range(self.rank, len(self) * self.processes, self.processes)
+        return (batches[number % len(batches)] for number in turns)

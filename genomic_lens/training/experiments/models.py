@@ -188,9 +188,14 @@ def training_config(model: PreTrainedModel, experiment: Experiment, processes: i
     Raises
     ------
     ConfigurationError
-        If `global_batch_size` is no multiple of what all processes see at once.
+        If `global_batch_size` is no multiple of what all processes see at once, or came with `batch_tokens`.
     """
     values = asdict(experiment.training)
+    if experiment.training.batch_tokens and experiment.training.global_batch_size:
+        raise ConfigurationError(
+            "training.batch_tokens and training.global_batch_size came together; batches by tokens have no fixed "
+            "number of examples: pass accumulation_steps instead."
+        )
     wanted, at_once = values.pop("global_batch_size"), experiment.training.batch_size * processes
     if wanted is not None:
         if wanted % at_once:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from ...errors import ConfigurationError
 from ...model.pretrained import fingerprint
 from ...model.zoo import open_model
 from ...records import Score, atomic_write
+from ..batches import batches_of, refuse_budget
 from ..checkpoints import folder_of_all, last_checkpoint
 from ..curriculum_learner import CurriculumLearner
 from .models import build_model, prepared, training_config
@@ -33,7 +34,8 @@ from ..trainer import HyenaGLTTrainer
 
 # %% auto #0
 __all__ = ['first_difference', 'check_folder', 'write_text', 'ExperimentPlan', 'typical_length', 'processes', 'curriculum_of',
-           'plan_experiment', 'work', 'Run', 'build_trainer', 'run_experiment', 'write', 'final_scores', 'report']
+           'plan_experiment', 'Work', 'work', 'Run', 'build_trainer', 'run_experiment', 'write', 'final_scores',
+           'report']
 
 # %% ../../../nbs/training/experiments/60_run.ipynb #77d57580
 def first_difference(one: Any, other: Any, name: str = "") -> tuple[str, Any, Any] | None:
@@ -94,6 +96,8 @@ class ExperimentPlan:
         Over all processes; bases are tokens, without padding, and the mean over the steps.
     parameters, trainable : int
         Numbers in the model, and those of them that learn.
+    padding : float or None
+        Share of padding in what the model reads, of batches by a budget of tokens.
     """
 
     examples: dict[str, int]
@@ -102,13 +106,15 @@ class ExperimentPlan:
     bases_a_step: int
     parameters: int
     trainable: int
+    padding: float | None = None
 
     def __str__(self) -> str:
         examples = ", ".join(f"{count:,} for {split}" for split, count in self.examples.items())
+        padding = "" if self.padding is None else f"Padding: {self.padding:.1%} of what the model reads.\n"
         return (
             f"Examples: {examples}.\n"
             f"Steps: {self.steps:,}, of {self.sequences_a_step:,} sequences and {self.bases_a_step:,} bases each.\n"
-            f"Parameters: {self.parameters:,}, of which {self.trainable:,} learn."
+            f"{padding}Parameters: {self.parameters:,}, of which {self.trainable:,} learn."
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -158,26 +164,42 @@ def plan_experiment(experiment: Experiment) -> ExperimentPlan:
     """
     datasets = build_datasets(experiment.dataset.name, experiment.dataset.options, experiment.seed)
     model = prepared(build_model(experiment, datasets["train"]), experiment)
-    steps, sequences, bases = work(experiment, datasets["train"], training_config(model, experiment, processes()))
+    done = work(experiment, datasets["train"], training_config(model, experiment, processes()))
     numbers = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     examples = {split: len(dataset) for split, dataset in datasets.items()}
     every, learn = sum(count for count, _ in numbers), sum(count for count, learns in numbers if learns)
-    return ExperimentPlan(examples, steps, round(sequences), round(bases), every, learn)
+    return ExperimentPlan(examples, done.steps, round(done.sequences), round(done.bases), every, learn, done.padding)
 
 
-def work(experiment: Experiment, train: Dataset, config: PretrainedConfig) -> tuple[int, float, float]:
-    """Steps of the optimiser, and sequences and bases in one, over all processes."""
-    curriculum, length = curriculum_of(experiment), typical_length(train)
+class Work(NamedTuple):
+    """Steps of the optimiser, sequences and bases in one over all processes, and the share of padding if known."""
+
+    steps: int
+    sequences: float
+    bases: float
+    padding: float | None = None
+
+
+def work(experiment: Experiment, train: Dataset, config: PretrainedConfig) -> Work:
+    """What a run has to do."""
+    curriculum = curriculum_of(experiment)
+    if curriculum is not None:
+        refuse_budget(config, "a curriculum")
+    if config.batch_tokens is not None:
+        sampler = batches_of(train, config, processes=processes())
+        steps = -(-len(sampler) // config.accumulation_steps)
+        return Work(steps * config.num_epochs, len(train) / steps, sampler.lengths.sum() / steps, sampler.waste)
+    length = typical_length(train)
     if curriculum is not None:
         stages = curriculum.plan(len(train), config.batch_size).to_dataframe()
         steps = -(-int(stages.steps.sum()) // config.accumulation_steps)
         bases = (stages.sequences * np.minimum(stages.max_length, length)).sum()
-        return steps, stages.sequences.sum() / steps, bases / steps
+        return Work(steps, stages.sequences.sum() / steps, bases / steps)
     at_once = config.batch_size * processes()
     batches = -(-len(train) // at_once)
     sequences = at_once * config.accumulation_steps
     steps = -(-batches // config.accumulation_steps) * config.num_epochs
-    return steps, sequences, min(sequences, len(train)) * length
+    return Work(steps, sequences, min(sequences, len(train)) * length)
 
 # %% ../../../nbs/training/experiments/60_run.ipynb #17f9d320
 @dataclass(frozen=True, eq=False)

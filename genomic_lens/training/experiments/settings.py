@@ -100,10 +100,10 @@ def in_words(kind: Any) -> str:
 
 # %% ../../../nbs/training/experiments/10_settings.ipynb #5f297dc8
 TRAINING = (
-    "learning_rate", "filter_learning_rate", "batch_size", "num_epochs", "weight_decay", "warmup_fraction",
-    "warmup_steps", "max_grad_norm", "label_smoothing", "accumulation_steps", "precision", "gradient_checkpointing",
-    "early_stopping_patience", "mlm_probability", "mask_replace_prob", "random_replace_prob", "report_to", "save_steps",
-    "eval_steps", "logging_steps",
+    "learning_rate", "filter_learning_rate", "batch_size", "batch_tokens", "num_epochs", "weight_decay",
+    "warmup_fraction", "warmup_steps", "max_grad_norm", "label_smoothing", "accumulation_steps", "precision",
+    "gradient_checkpointing", "early_stopping_patience", "mlm_probability", "mask_replace_prob", "random_replace_prob",
+    "report_to", "save_steps", "eval_steps", "logging_steps",
 )  # fmt: skip
 _OF_CONFIG = get_type_hints(type("Own", (), {"__annotations__": dict(HyenaGLTConfig.__annotations__)}))
 _DEFAULTS = {one.name: one.default for one in fields(HyenaGLTConfig)}

@@ -24,7 +24,7 @@ from ...data.tokenizers.base import SequenceTokenizer
 from ...errors import ConfigurationError, DataError, TrainingError
 from ...records import Score
 from ..arguments import training_arguments
-from ..batches import EpochLoader
+from ..batches import EpochLoader, refuse_budget
 from ..callbacks import LossBar, TableLog, WholeRows, history_table
 from ..checkpoints import MODEL_FILES, STATE_FILES, atomic_folder, check_checkpoint
 from ..checkpoints import last_checkpoint, reading
@@ -308,6 +308,7 @@ class MultiTaskLearner:
 def build_trainer(learner: MultiTaskLearner, datasets, validation, plan: dict[str, Any]) -> _MultiTaskTrainer:
     """The trainer of a learner, for its data."""
     config, folder, names = learner.config, learner.output_dir, learner.model.names
+    refuse_budget(config, "several tasks")
     parts = by_task(names, datasets, "dataset")
     if validation is not None and not isinstance(validation, Mapping):
         validation = by_task(names, validation, "dataset")

@@ -16,8 +16,10 @@ from genomic_lens.data.preparation import (
     audit_leakage,
     padding_waste,
     split_by_group,
+    token_lengths,
 )  # fmt: skip
 from genomic_lens.data.preparation.augmentation import shifted
+from genomic_lens.data.preparation.buckets import length_classes
 from genomic_lens.errors import ConfigurationError, DataError
 
 
@@ -133,7 +135,58 @@ def test_buckets_waste_less_than_any_order():
     assert padding_waste(lengths, plain) == pytest.approx(by_hand)
 
 
-@pytest.mark.parametrize("options", [{"lengths": []}, {"tokens": 2}, {"bucket": -1.0}])
+@pytest.mark.parametrize("bucket", [0.0, 0.1, 0.5])
+def test_the_number_of_batches_is_the_same_in_every_epoch_and_their_examples_are_not(bucket):
+    lengths = np.random.default_rng(3).lognormal(5, 0.7, 600).astype(int) + 1
+    sampler, counts, together = TokenBudgetSampler(lengths, tokens=5000, bucket=bucket), set(), []
+    for epoch in range(5):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        counts.add(len(batches))
+        together.append({frozenset(batch) for batch in batches})
+        assert all(lengths[batch].max() <= (1 + bucket) * lengths[batch].min() + 5000 / len(batch) for batch in batches)
+    assert counts == {len(sampler)}
+    assert len(together[0] & together[1]) < 0.7 * len(sampler)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_take_the_batches_of_one_in_turn(processes):
+    """As many each; where they do not go round, the first ones come again."""
+    lengths = np.random.default_rng(3).integers(10, 200, 90)
+    whole = list(TokenBudgetSampler(lengths, 700, seed=4))
+    samplers = [TokenBudgetSampler(lengths, 700, seed=4, rank=rank, processes=processes) for rank in range(processes)]
+    parts = [list(sampler) for sampler in samplers]
+    assert {len(part) for part in parts} == {len(samplers[0])} == {-(-len(whole) // processes)}
+    in_turn = [part[step] for step in range(len(parts[0])) for part in parts]
+    assert in_turn == (whole + whole)[: len(in_turn)]
+
+
+def test_lengths_of_classes_are_those_of_their_longest():
+    lengths = np.array([100, 110, 111, 400, 401, 7])
+    assert length_classes(lengths, 0.1).tolist() == [110, 110, 111, 401, 401, 7]
+    assert length_classes(lengths, 0.0).tolist() == lengths.tolist()
+
+
+def test_tokens_of_two_inputs_count_both_and_lengths_that_change_are_refused():
+    class Windows(list):
+        epoch = 0
+
+        def set_epoch(self, epoch):
+            self.epoch = epoch
+
+        def __getitem__(self, index):
+            return {"input_ids": np.zeros(4 + self.epoch)}
+
+    assert token_lengths([{"input_ids": [1, 2], "reference_input_ids": [1, 2, 3], "labels": 1}]).tolist() == [6]
+    windows = Windows([0, 1])
+    with pytest.raises(ConfigurationError, match="Example 0 has another number of tokens in every epoch"):
+        token_lengths(windows)
+    assert windows.epoch == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"lengths": []}, {"lengths": [0, 3]}, {"tokens": 2}, {"bucket": -1.0}, {"rank": 2, "processes": 2}]
+)
 def test_budgets_that_cannot_be_are_refused(options):
     with pytest.raises(ConfigurationError):
         TokenBudgetSampler(**{"lengths": [3], "tokens": 4, **options})

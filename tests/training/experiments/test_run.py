@@ -147,6 +147,19 @@ def test_a_curriculum_trains_through_its_stages(run_tiny, mine):
     assert plan_experiment(run.experiment).steps == run.history.step.max() == 8
 
 
+def test_a_budget_of_tokens_is_an_override_and_its_padding_stands_in_the_plan(run_tiny, mine):
+    run = run_tiny(mine, "training.batch_tokens=60", "training.num_epochs=2")
+    plan = plan_experiment(run.experiment)
+    assert plan.steps == run.history.step.max() == 2 * 8  # five of twelve bases fit
+    assert (plan.sequences_a_step, plan.bases_a_step, plan.padding) == (5, 60, 0.0)
+    assert "Padding: 0.0% of what the model reads." in str(plan)
+    assert "Padding" not in str(plan_experiment(load_experiment(mine, TINY)))
+    stages = "curriculum.stages=[{max_length: 4}]"
+    for other, message in ((stages, "came with a curriculum"), ("training.global_batch_size=8", "came together")):
+        with pytest.raises(ConfigurationError, match=message):
+            plan_experiment(load_experiment(mine, [*TINY, "training.batch_tokens=60", other]))
+
+
 def test_what_is_frozen_does_not_move_and_adapters_are_merged(run_tiny, mine):
     frozen = run_tiny(mine, "freeze=true")
     assert plan_experiment(frozen.experiment).trainable < plan_experiment(load_experiment(mine, TINY)).trainable

@@ -197,6 +197,8 @@ def test_data_that_do_not_fit_are_refused_in_a_sentence(make_learner, make_data)
         make_learner().train([first, second], validation={"promoters": first})
     with pytest.raises(TrainingError, match="nothing to evaluate"):
         make_learner().evaluate()
+    with pytest.raises(ConfigurationError, match="batch_tokens=64 came with several tasks"):
+        make_learner(batch_tokens=64).train([first, second])
     rows = [first[0] | {"task": 0}, second[0] | {"task": 1}]
     with pytest.raises(TrainingError, match="in one batch"):
         one_task(rows, pad_id=4)
