@@ -15,6 +15,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..errors import GenomicLensError
+from ..plots.style import ADDS_UP
+from ..plots.words import sum_words
 from ..records import Attribution, Prediction
 from ..report.markup import format_number
 
@@ -211,20 +213,18 @@ def adds_up(record: Attribution, promised: bool = True) -> str:
 
     Examples
     --------
-    >>> adds_up(Attribution("GT", np.ones(2), "donor", "gradient", "mean", 0.5, 0.0, 0.75), promised=False)[22:93]
-    '! adds up to 25 % only</span>, which this method does not promise, of t'
+    >>> adds_up(Attribution("GT", np.ones(2), "donor", "gradient", "mean", 0.5, 0.0, 0.75), promised=False)[22:82]
+    '! does not add up: the sum is 2 for a change of 0.5</span>, '
     """
-    good, share = record.gap <= 1e-3, "> 99.99999 %"
-    if record.gap > 1e-7:
+    good, share = record.gap <= ADDS_UP, "> 99.99999 %"
+    if 1e-7 < record.gap <= ADDS_UP:
         share = f"{100 * (1 - record.gap):.{max(0, math.ceil(-math.log10(100 * record.gap)))}f} %"
-    words = f"✓ adds up to {share}" if good else f"! adds up to {share} only"
-    if record.gap >= 1:
-        words = f"! does not add up, off by {100 * record.gap:.0f} %"
-    promise = "" if good or promised else ", which this method does not promise,"
+    words = f"✓ adds up to {share}" if good else f"! {sum_words(record)}"
+    promise = " of the step" if good else "" if promised else ", which this method does not promise,"
     references = f" × {record.references}" if record.references > 1 else ""
     start = f"{format_number(record.reference_output)} (baseline: {escape(record.baseline)}{references})"
     return (
-        f"<span class='gl-{'good' if good else 'poor'}'>{words}</span>{promise} of the step from {start} to "
+        f"<span class='gl-{'good' if good else 'poor'}'>{words}</span>{promise} from {start} to "
         f"{format_number(record.output)} (this sequence). Method: {escape(record.method)}.{held(record)}"
     )
 
@@ -252,7 +252,7 @@ def gap_table(records: Sequence[Attribution]) -> str:
         known = np.isfinite(first) & np.isfinite(record.values)
         pair = np.stack([first[known], record.values[known]])
         alike = np.corrcoef(pair)[0, 1] if (pair.std(1) > 0).all() else np.nan
-        look = "good" if record.gap <= 1e-3 else "poor"
+        look = "good" if record.gap <= ADDS_UP else "poor"
         rows.append(
             f"<tr><td>{escape(record.method)}</td><td>{escape(record.baseline)}</td>"
             f"<td class='gl-value gl-{look}'>{format_number(record.gap)}</td>"

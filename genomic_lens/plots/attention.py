@@ -8,18 +8,22 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
-from matplotlib.ticker import FuncFormatter
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ..errors import DataError
-from .frames import finish_axes, finish_figure, in_bases, own_axes, span
-from .style import format_base, shows, token
+from genomic_lens.plots.frames import (
+    bases_of, finish_axes, finish_figure, in_bases, name_bases, named_ticks, own_axes, span,
+)  # fmt: skip
+from .style import format_base, percent, shows, token
 from .words import describe, map_words, names_path
 from ..records import HiddenAttention, PooledAttention
 
 # %% auto #0
-__all__ = ['MOST_CELLS', 'UNITS', 'LOG_DEPTH', 'bin_means', 'cells', 'unit', 'notes', 'verb', 'error_words', 'colour_limits',
-           'plot_hidden_attention', 'log_ticks', 'draw_hidden_attention']
+__all__ = ['MOST_CELLS', 'UNITS', 'LOG_DEPTH', 'WEAKEST', 'bin_means', 'cells', 'unit', 'ahead', 'notes', 'verb', 'error_words',
+           'colour_limits', 'scale_words', 'plot_hidden_attention', 'letters_of', 'log_ticks', 'decades', 'draw_cells',
+           'draw_hidden_attention']
 
 # %% ../../nbs/plots/40_attention.ipynb #3f3027c9
 MOST_CELLS = 256
@@ -99,14 +103,39 @@ def unit(record: HiddenAttention | PooledAttention) -> str:
     return UNITS.get(record.kind, "strength (norm)")
 
 # %% ../../nbs/plots/40_attention.ipynb #947d9455
-def notes(record: HiddenAttention | PooledAttention, log: bool, masked: str) -> list[str]:
-    """What stands below the headline: the share shown, binning, scale, and how masked cells look.
+def ahead(means: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The cells ahead of their row, if the map is causal: all bases that they look at come later, and all are 0.
+
+    Parameters
+    ----------
+    means : (rows, columns) array
+        The cells to draw; NaN where masked.
+    rows, columns : arrays
+        Borders of the cells, as of `cells`.
+
+    Returns
+    -------
+    (rows, columns) array of bool
+        False everywhere if one of them is not 0. Masked cells stay masked.
+
+    Examples
+    --------
+    >>> borders = np.array([-0.5, 0.5, 1.5])
+    >>> ahead(np.eye(2), borders, borders).tolist(), ahead(np.ones((2, 2)), borders, borders).any()
+    ([[False, True], [False, False]], np.False_)
+    """
+    beyond = columns[None, :-1] >= rows[1:, None]
+    return beyond & (means == 0) & ~np.any(np.nan_to_num(means[beyond]))
+
+# %% ../../nbs/plots/40_attention.ipynb #ff72a4c6
+def notes(record: HiddenAttention | PooledAttention, masked: str) -> list[str]:
+    """What stands below the headline: the share shown, binning, and how masked cells look.
 
     Examples
     --------
     >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=0.47)
-    >>> notes(record, False, "grey")
-    ['shows 47 % of the Jacobian', '', '', '', '']
+    >>> notes(record, "grey")
+    ['shows 47 % of the Jacobian', '', '', '']
     """
     means, rows, columns = cells(record)
     sides = [format_base(round(float(np.diff(edges).max()), 1)) for edges in (rows, columns)]
@@ -114,7 +143,6 @@ def notes(record: HiddenAttention | PooledAttention, log: bool, masked: str) -> 
         ("" if names_path(record) else "the value path ") + shows(record.share),
         error_words(record),
         "" if sides == ["1", "1"] else f"each cell {verb(record)} {sides[0]} × {sides[1]} bases",
-        f"log scale, ends at 1/{format_base(1 / LOG_DEPTH)} of the largest" if log else "",
         f"{masked}: masked" if np.isnan(means).any() else "",
     ]
 
@@ -153,11 +181,12 @@ def error_words(record: HiddenAttention | PooledAttention) -> str:
     return f"{words[record.kind]} {record.error:.1g}" if record.error and record.kind in words else ""
 
 # %% ../../nbs/plots/40_attention.ipynb #2a0a3453
-LOG_DEPTH = 1e-4
+LOG_DEPTH = 1e-4  # of the largest, below which logarithmic colours do not go
+WEAKEST = 0.01  # of the cells have less than the lowest colour
 
 
 def colour_limits(record: HiddenAttention | PooledAttention, means: np.ndarray, log: bool) -> tuple[float, float]:
-    """Ends of the colour scale: from zero for magnitudes, symmetric for signed values, four decades for logs.
+    """Ends of the colour scale: from zero for magnitudes, symmetric for signed values, for logs what is seen.
 
     Parameters
     ----------
@@ -187,11 +216,31 @@ def colour_limits(record: HiddenAttention | PooledAttention, means: np.ndarray, 
         raise DataError("A signed map has no logarithm; draw it with log=False, or take a record of kind 'norm'.")
     strongest = np.abs(means[np.isfinite(means)]).max(initial=0) or 1.0
     if log:
-        return float(LOG_DEPTH * strongest), float(strongest)
+        seen = means[np.nan_to_num(means) > 0]
+        found = np.quantile(seen, WEAKEST, method="lower") if len(seen) else 0.0
+        return float(np.clip(found, LOG_DEPTH * strongest, strongest / 10)), float(strongest)
     return (-float(strongest) if record.signed else 0.0), float(strongest)
 
+# %% ../../nbs/plots/40_attention.ipynb #3554b142
+def scale_words(record: HiddenAttention | PooledAttention, means: np.ndarray, low: float, log: bool) -> list[str]:
+    """What stands at the colour bar, in lines: what a cell holds, and where a logarithmic scale begins.
+
+    Examples
+    --------
+    >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=1.0)
+    >>> scale_words(record, np.array([[1e-9, 1.0]]), 1e-4, log=True)
+    ['strength (norm)', 'log scale from 0.0001; 50 % of the cells are weaker']
+    """
+    if not log:
+        return [unit(record)]
+    seen = means[np.nan_to_num(means) > 0]
+    weaker = np.mean(seen < low) if len(seen) else 0.0
+    return [unit(record), f"log scale from {low:.2g}; {percent(round(weaker, 3))} of the cells are weaker"]
+
 # %% ../../nbs/plots/40_attention.ipynb #84dc2553
-def plot_hidden_attention(record: HiddenAttention | PooledAttention, log: bool = False) -> go.Figure:
+def plot_hidden_attention(
+    record: HiddenAttention | PooledAttention, log: bool = False, sequence: str | None = None
+) -> go.Figure:
     """Hidden attention as a plotly heatmap.
 
     Parameters
@@ -199,12 +248,14 @@ def plot_hidden_attention(record: HiddenAttention | PooledAttention, log: bool =
     record : HiddenAttention or PooledAttention
         What is drawn; more than 256 cells a side are binned down by means, cells of a pyramid are drawn as they are.
     log : bool
-        Logarithmic colours, four decades down from the largest; for magnitudes only.
+        Logarithmic colours over what is seen, at most four decades down from the largest; for magnitudes only.
+    sequence : str or None
+        The whole sequence, for the letters at axes of up to 80 bases; None: that of the record, where it has one.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        Row 0 on top, axes in bases, masked cells grey.
+        Row 0 on top, axes in bases, masked cells grey, cells ahead of a causal row empty.
 
     Raises
     ------
@@ -215,45 +266,111 @@ def plot_hidden_attention(record: HiddenAttention | PooledAttention, log: bool =
     --------
     >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=1.0)
     >>> plot_hidden_attention(record).data[0].z.tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
+    [[1.0, nan], [0.0, 1.0]]
 
     See Also
     --------
     draw_hidden_attention, genomic_lens.plots.words.describe
     """
     means, rows, columns = cells(record)
+    masked, means = np.isnan(means), np.where(ahead(means, rows, columns), np.nan, means)
     low, high = colour_limits(record, means, log)
     shown = np.log10(np.maximum(means, low)) if log else means
     scale = {"zmin": np.log10(low), "zmax": np.log10(high)} if log else {"zmin": low, "zmax": high}
     ticks = log_ticks(low, high) if log else {}
     heat = go.Heatmap(
         z=shown, x=columns, y=rows, **scale, colorscale="RdBu_r" if record.signed else "Viridis",
-        colorbar={"title": {"text": unit(record), "side": "right"}, **ticks},
+        colorbar={"title": {"text": "<br>".join(scale_words(record, means, low, log)), "side": "right"}, **ticks},
         customdata=means if log else None, hoverongaps=False, name="strength",
         hovertemplate="row %{y:,.0f} draws on column %{x:,.0f}: "
         + ("%{customdata:.3g}" if log else "%{z:.3g}") + "<extra></extra>",
     )
-    figure = go.Figure(heat)
+    grey = {"colorscale": [token("masked")] * 2, "showscale": False, "hoverinfo": "skip", "name": "masked"}
+    figure = go.Figure([heat, go.Heatmap(z=np.where(masked, 1.0, np.nan), x=columns, y=rows, **grey)])
     still = {"showgrid": False, "constrain": "domain"}
     figure.update_xaxes(title="column: looked at (bases)", **still, **span(*record.columns))
     figure.update_yaxes(title="row: looks (bases)", scaleanchor="x", **still, **span(*record.rows[::-1]))
-    finish_figure(figure, map_words(record), notes(record, log, "grey"), 480, describe(record))
-    return figure.update_layout(plot_bgcolor=token("masked"), width=620)
+    for axis, bases, upright in ((figure.layout.xaxis, record.columns, False), (figure.layout.yaxis, record.rows, True)):
+        if letters := bases_of(letters_of(record, sequence), bases):
+            axis.update(named_ticks(letters, bases[0], upright))
+    finish_figure(figure, map_words(record), notes(record, "grey"), 480, describe(record))
+    return figure.update_layout(plot_bgcolor=token("grid"), width=620)
+
+
+def letters_of(record: HiddenAttention | PooledAttention, sequence: str | None) -> str | None:
+    """The sequence whose letters stand at the axes: the one that was passed, or that of the record."""
+    return sequence or getattr(record, "sequence", None)
 
 # %% ../../nbs/plots/40_attention.ipynb #67016747
 def log_ticks(low: float, high: float) -> dict:
-    """Ticks at whole decades for a plotly colour bar whose values are logarithms.
+    """Ticks for a plotly colour bar whose values are logarithms.
 
     Examples
     --------
     >>> log_ticks(0.001, 1.0)["ticktext"]
     ['0.001', '0.01', '0.1', '1']
     """
-    decades = np.arange(np.ceil(np.log10(low) - 1e-9), np.floor(np.log10(high) + 1e-9) + 1)
-    return {"tickvals": decades, "ticktext": [f"{10.0**decade:g}" for decade in decades]}
+    numbers = decades(low, high)
+    return {"tickvals": np.log10(numbers), "ticktext": [f"{number:g}" for number in numbers]}
+
+
+def decades(low: float, high: float) -> np.ndarray:
+    """Powers of ten between two strengths; where these are close, twice and five times those, too.
+
+    Examples
+    --------
+    >>> decades(0.001, 1.0).tolist(), decades(0.03, 0.3).tolist()
+    ([0.001, 0.01, 0.1, 1.0], [0.05, 0.1, 0.2])
+    """
+    first, last = np.log10(low), np.log10(high)
+    steps = (1,) if last - first > 2 else (1, 2, 5)
+    numbers = np.array([step * 10.0**power for power in range(int(np.floor(first)), int(last) + 2) for step in steps])
+    return numbers[(numbers > low * (1 - 1e-9)) & (numbers < high * (1 + 1e-9))]
 
 # %% ../../nbs/plots/40_attention.ipynb #6d85d639
-def draw_hidden_attention(record: HiddenAttention | PooledAttention, ax: Axes | None = None, log: bool = False) -> Axes:
+def draw_cells(record: HiddenAttention | PooledAttention, ax: Axes, log: bool = False) -> tuple[QuadMesh, list[str]]:
+    """The cells of a map alone: masked ones hatched, those ahead of a causal row empty.
+
+    Parameters
+    ----------
+    record : HiddenAttention or PooledAttention
+    ax : matplotlib.axes.Axes
+    log : bool
+        As of `draw_hidden_attention`.
+
+    Returns
+    -------
+    mesh : matplotlib.collections.QuadMesh
+    words : list of str
+        For its colour bar.
+
+    Examples
+    --------
+    >>> record = HiddenAttention("GT", np.eye(2), (0, 2), (0, 2), layer=0, path="value", share=1.0)
+    >>> draw_cells(record, own_axes(None, 3, 3))[1]
+    ['strength (norm)']
+    """
+    means, rows, columns = cells(record)
+    none = ahead(means, rows, columns)
+    means = np.where(none, np.nan, means)
+    low, high = colour_limits(record, means, log)
+    ax.axhspan(rows[0], rows[-1], facecolor="none", edgecolor=token("masked"), hatch="////", linewidth=0, zorder=0)
+    mesh = ax.pcolormesh(
+        columns, rows, np.ma.masked_invalid(np.maximum(means, low) if log else means), rasterized=True,
+        cmap="RdBu_r" if record.signed else "viridis", norm=(LogNorm if log else Normalize)(low, high),
+    )
+    if none.any():
+        empty = ListedColormap([token("grid")])
+        ax.pcolormesh(columns, rows, np.ma.masked_where(~none, none), cmap=empty, rasterized=True)
+    return mesh, scale_words(record, means, low, log)
+
+# %% ../../nbs/plots/40_attention.ipynb #8eac83b2
+def draw_hidden_attention(
+    record: HiddenAttention | PooledAttention,
+    ax: Axes | None = None,
+    log: bool = False,
+    sequence: str | None = None,
+) -> Axes:
     """Hidden attention, drawn with matplotlib.
 
     Parameters
@@ -263,12 +380,14 @@ def draw_hidden_attention(record: HiddenAttention | PooledAttention, ax: Axes | 
     ax : matplotlib.axes.Axes or None
         Where; None: a new figure.
     log : bool
-        Logarithmic colours, four decades down from the largest; for magnitudes only.
+        Logarithmic colours over what is seen, at most four decades down from the largest; for magnitudes only.
+    sequence : str or None
+        The whole sequence, for the letters at axes of up to 80 bases; None: that of the record, where it has one.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Masked cells are hatched.
+        Masked cells are hatched, cells ahead of a causal row empty.
 
     Raises
     ------
@@ -285,22 +404,28 @@ def draw_hidden_attention(record: HiddenAttention | PooledAttention, ax: Axes | 
     --------
     plot_hidden_attention
     """
-    means, rows, columns = cells(record)
-    low, high = colour_limits(record, means, log)
-    ax = own_axes(ax, *((7, 6.4) if isinstance(record, PooledAttention) else (5.4, 5.2)))
-    ax.axhspan(rows[0], rows[-1], facecolor="none", edgecolor=token("masked"), hatch="////", linewidth=0, zorder=0)
-    mesh = ax.pcolormesh(
-        columns, rows, np.ma.masked_invalid(np.maximum(means, low) if log else means), rasterized=True,
-        cmap="RdBu_r" if record.signed else "viridis", norm=(LogNorm if log else Normalize)(low, high),
-    )
+    named = [bases_of(letters_of(record, sequence), bases) for bases in (record.columns, record.rows)]
+    ax = own_axes(ax, *((7, 6.4) if isinstance(record, PooledAttention) or any(named) else (5.4, 5.2)))
+    mesh, scale = draw_cells(record, ax, log)
+    _, rows, columns = cells(record)
     ax.set(xlim=columns[[0, -1]], ylim=rows[[-1, 0]], aspect="equal")
     in_bases(ax.xaxis)
     in_bases(ax.yaxis)
     ax.locator_params(axis="x", nbins=5)
-    bar = ax.figure.colorbar(mesh, ax=ax, fraction=0.046, pad=0.03)
-    bar.set_label(unit(record), size=10, color=token("text"))
+    bar = ax.figure.colorbar(mesh, ax=ax, fraction=0.046, pad=0.03, extend="min" if log else "neither")
+    bar.set_label("\n".join(scale), size=10, color=token("text"))
     bar.ax.tick_params(labelsize=9, colors=token("muted"))
     bar.outline.set_visible(False)
+    if log:
+        bar.ax.yaxis.set_major_locator(FixedLocator(decades(*mesh.get_clim())))
+        bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    words = notes(record, log, "hatched")
-    return finish_axes(ax, map_words(record), words, x="column: looked at (bases)", y="row: looks (bases)")
+    words = notes(record, "hatched")
+    finish_axes(ax, map_words(record), words, x="column: looked at (bases)", y="row: looks (bases)")
+    size = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    for axis, letters, bases, inches in (
+        (ax.xaxis, named[0], record.columns, size.width), (ax.yaxis, named[1], record.rows, size.height)
+    ):  # fmt: skip
+        if letters:
+            name_bases(axis, letters, bases[0], inches)
+    return ax

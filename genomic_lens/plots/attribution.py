@@ -26,8 +26,8 @@ from genomic_lens.plots.frames import (
     window,
 )
 from .glyphs import draw_letters, height_limits, letter_row, plot_letters
-from .style import SIZES, adds_up, token
-from .words import describe, made
+from .style import SIZES, token
+from .words import describe, made, sum_words
 from ..records import Attribution
 
 # %% auto #0
@@ -75,7 +75,7 @@ def notes(record: Attribution, start: int, stop: int) -> list[str]:
     --------
     >>> record = Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean base", 1.0, 0.0, gap=0.1)
     >>> notes(record, 0, 2)
-    ['exact, baseline mean base', 'adds up to 90 %', '', '']
+    ['exact, baseline mean base', 'does not add up: the sum is 0.9 for a change of 1', '', '']
     """
     drawn = record.values[start:stop]
     count = int(np.isnan(drawn).sum())
@@ -83,7 +83,7 @@ def notes(record: Attribution, start: int, stop: int) -> list[str]:
     whole = "" if len(drawn) == len(record.values) else f" over all {len(record.values):,} bases"
     return [
         made(record) + (f" (mean of {record.references})" if record.references > 1 else ""),
-        adds_up(record.gap) + whole,
+        sum_words(record) + whole,
         f"each bar sums {bases:,} bases" if len(drawn) > MOST_LETTERS else "",
         f"hatched: {count:,} masked" if count else "",
     ]
@@ -275,7 +275,7 @@ def plot_attributions(
     Returns
     -------
     plotly.graph_objects.Figure
-        A row a record, above it method, baseline and how far it adds up; one axis of bases for all. One record is
+        A row a record, above it method, baseline and whether it adds up; one axis of bases for all. One record is
         drawn as by `plot_attribution`.
 
     Raises
@@ -287,7 +287,7 @@ def plot_attributions(
     --------
     >>> record = Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean base", 1.0, 0.0, gap=0.1)
     >>> plot_attributions([record, record]).layout.annotations[1].text
-    'exact, baseline mean base · adds up to 90 %'
+    'exact, baseline mean base · does not add up: the sum is 0.9 for a change of 1'
 
     See Also
     --------

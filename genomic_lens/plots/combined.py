@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import DataError
-from .attention import cells, colour_limits, unit
+from .attention import cells, draw_cells
 from .attention import notes as map_notes
 from .attribution import draw_attribution
 from .frames import finish_axes, in_bases, own_axes
@@ -94,20 +94,16 @@ def draw_map_below(record: HiddenAttention, ax: Axes) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    means, rows, columns = cells(record)
-    low, high = colour_limits(record, means, log=False)
-    ax.axhspan(rows[0], rows[-1], facecolor="none", edgecolor=token("masked"), hatch="////", linewidth=0, zorder=0)
-    colours = "RdBu_r" if record.signed else "viridis"
-    mesh = ax.pcolormesh(columns, rows, np.ma.masked_invalid(means), cmap=colours, vmin=low, vmax=high, rasterized=True)
-    ax.set_ylim(rows[[-1, 0]])
+    mesh, scale = draw_cells(record, ax)
+    ax.set_ylim(cells(record)[1][[-1, 0]])
     bar = ax.figure.colorbar(mesh, cax=ax.inset_axes([1.012, 0, 0.012, 1]))
-    bar.set_label(unit(record), size=9, color=token("text"))
+    bar.set_label(scale[0], size=9, color=token("text"))
     bar.ax.tick_params(labelsize=8, colors=token("muted"))
     bar.ax.yaxis.set_major_locator(MaxNLocator(4))
     bar.outline.set_visible(False)
     in_bases(ax.yaxis)
     x = "position (bases, strand as given); in the map: looked at"
-    return finish_axes(ax, map_words(record), map_notes(record, False, "hatched"), x=x, y="looks (bases)")
+    return finish_axes(ax, map_words(record), map_notes(record, "hatched"), x=x, y="looks (bases)")
 
 # %% ../../nbs/plots/95_combined.ipynb #cce8fc80
 MOST_LOGOS = 4
@@ -192,7 +188,7 @@ def combined_words(
     --------
     >>> record = Attribution("GT", np.array([0.5, 0.4]), "donor", "exact", "mean", 1.0, 0.0, gap=0.1)
     >>> combined_words(record, discovery=MotifDiscovery((), np.array([2]))).split("; ")[1]
-    'the sum adds up to 90 %. Motifs found: none.'
+    'the whole does not add up: the sum is 0.9 for a change of 1. Motifs found: none.'
     """
     parts = [describe(attribution)] + ([describe(attention)] if attention is not None else [])
     if discovery is not None:

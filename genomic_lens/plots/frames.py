@@ -12,14 +12,15 @@ import numpy as np
 import plotly.graph_objects as go
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator
 
 from ..errors import DataError
-from .style import SETTINGS, SIZES, format_base, token
+from .style import CODE_FONT, SETTINGS, SIZES, format_base, token
 
 # %% auto #0
-__all__ = ['note_lines', 'finish_figure', 'span', 'own_axes', 'finish_axes', 'in_bases', 'masked_spans', 'hatch_figure',
-           'hatch_axes', 'window']
+__all__ = ['MOST_NAMED', 'note_lines', 'finish_figure', 'span', 'own_axes', 'finish_axes', 'in_bases', 'bases_of', 'name_bases',
+           'named_ticks', 'masked_spans', 'hatch_figure', 'hatch_axes', 'window']
 
 # %% ../../nbs/plots/05_frames.ipynb #8f854ffc
 def note_lines(notes: Sequence[str], width: int = 96) -> list[str]:
@@ -167,7 +168,7 @@ def finish_axes(ax: Axes, headline: str, notes: Sequence[str] = (), x: str = "",
     return ax
 
 # %% ../../nbs/plots/05_frames.ipynb #de094686
-def in_bases(axis) -> None:
+def in_bases(axis: Axis) -> None:
     """Ticks of a matplotlib axis at whole bases, with thousands separators.
 
     Examples
@@ -176,6 +177,69 @@ def in_bases(axis) -> None:
     """
     axis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: format_base(value)))
+
+# %% ../../nbs/plots/05_frames.ipynb #f7e0b11e
+MOST_NAMED = 80  # bases of an axis that has letters
+
+
+def bases_of(sequence: str | None, bases: tuple[int, int]) -> str:
+    """The letters of a span, nothing if it is too wide for letters or the sequence does not hold it.
+
+    Examples
+    --------
+    >>> bases_of("CAGGT", (1, 4)), bases_of(None, (1, 4)), bases_of("A" * 500, (0, 500))
+    ('AGG', '', '')
+    """
+    start, stop = bases
+    return sequence[start:stop] if sequence and stop <= len(sequence) and stop - start <= MOST_NAMED else ""
+
+
+def name_bases(axis: Axis, letters: str, start: int, size: float) -> None:
+    """Write letters between a matplotlib axis and its positions, each at its base.
+
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+        Changed in place, after `finish_axes`.
+    letters : str
+    start : int
+        Position of the first.
+    size : float
+        Length of the axis in inches; the letters fit into it.
+
+    Examples
+    --------
+    >>> ax = own_axes(None, 6, 2)
+    >>> name_bases(ax.xaxis, "ACG", 10, 5)
+    >>> ax.get_xticks(minor=True).tolist()
+    [10, 11, 12]
+    """
+    points = min(8.0, 72 * size / len(letters) * 1.2)
+    axis.set_minor_locator(FixedLocator(range(start, start + len(letters))))
+    axis.set_minor_formatter(FixedFormatter(list(letters)))
+    axis.remove_overlapping_locs = False
+    look = {"length": 0, "labelsize": points, "labelfontfamily": "monospace", "labelcolor": token("text")}
+    axis.set_tick_params(which="minor", pad=2, **look)
+    axis.set_tick_params(which="major", length=0, pad=4 + points)
+
+
+def named_ticks(letters: str, start: int, upright: bool = False) -> dict:
+    """Settings of a plotly axis that has letters, and beside every tenth of them its position.
+
+    Examples
+    --------
+    >>> named_ticks("ACG", 9)["ticktext"]
+    ['A', 'C<br>10', 'G']
+    >>> named_ticks("ACG", 9, upright=True)["ticktext"]
+    ['A', '10 C', 'G']
+    """
+    places = range(start, start + len(letters))
+    told = [
+        letter if place % 10 else f"{place:,} {letter}" if upright else f"{letter}<br>{place:,}"
+        for place, letter in zip(places, letters, strict=True)
+    ]
+    font = {"family": CODE_FONT, "size": 9 if len(letters) <= 60 else 7}
+    return {"tickvals": list(places), "ticktext": told, "tickfont": font, "tickangle": 0, "ticks": "", "dtick": None}
 
 # %% ../../nbs/plots/05_frames.ipynb #379f4676
 def masked_spans(values: np.ndarray, start: int = 0) -> list[tuple[int, int]]:

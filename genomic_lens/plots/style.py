@@ -14,8 +14,9 @@ import plotly.io as pio
 from ..errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['BASE_COLOURS', 'OTHER_LETTER', 'THEMES', 'SETTINGS', 'FONT', 'CODE_FONT', 'SIZES', 'switch', 'set_base_colours',
-           'set_theme', 'base_colour', 'token', 'format_base', 'percent', 'adds_up', 'shows', 'template']
+__all__ = ['BASE_COLOURS', 'OTHER_LETTER', 'THEMES', 'SETTINGS', 'ADDS_UP', 'FONT', 'CODE_FONT', 'SIZES', 'switch',
+           'set_base_colours', 'set_theme', 'base_colour', 'token', 'format_base', 'percent', 'adds_up', 'shows',
+           'template']
 
 # %% ../../nbs/plots/00_style.ipynb #bed4c898
 BASE_COLOURS = {
@@ -181,13 +182,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def adds_up(gap: float) -> str:
-    """Say how far contributions add up, given their completeness gap.
+ADDS_UP = 1e-3  # largest completeness gap of what is said to add up
+
+
+def adds_up(gap: float, total: float = np.nan, change: float = np.nan) -> str:
+    """Say whether contributions add up, given their completeness gap.
 
     Parameters
     ----------
     gap : float
-        `genomic_lens.records.completeness_gap`; 0 is perfect, NaN unknown.
+        `genomic_lens.records.completeness_gap`; 0 is perfect, NaN unknown. Above 0.001 they do not add up.
+    total, change : float
+        Sum of the contributions, and the change of the output that they should sum to; NaN: not told.
 
     Returns
     -------
@@ -196,13 +202,18 @@ def adds_up(gap: float) -> str:
 
     Examples
     --------
-    >>> adds_up(0.0001), adds_up(1e-9), adds_up(1.5)
-    ('adds up to 99.99 %', 'adds up to 99.99 %', 'does not add up: off by 150 %')
+    >>> adds_up(0.0001), adds_up(1e-9)
+    ('adds up to 99.99 %', 'adds up to 99.99 %')
+    >>> adds_up(0.46, total=3.68, change=2.29), adds_up(1.5)
+    ('does not add up: the sum is 3.68 for a change of 2.29', 'does not add up: off by 150 %')
     """
     if np.isnan(gap):
         return "whether it adds up was not measured"
-    if gap >= 1:
-        return f"does not add up: off by {percent(gap)}"
+    if gap > ADDS_UP:
+        told, due = f"{total:.3g}", f"{change:.3g}"
+        if np.isnan(total - change) or told == due:  # the mean over references may add up where they do not
+            return f"does not add up: off by {percent(gap)}"
+        return f"does not add up: the sum is {told} for a change of {due}"
     return f"adds up to {np.floor(round((1 - gap) * 1e4, 6)) / 100:g} %"
 
 

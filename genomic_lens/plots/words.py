@@ -18,7 +18,8 @@ from genomic_lens.records import (
 )  # fmt: skip
 
 # %% auto #0
-__all__ = ['describe', 'made', 'cell_words', 'span_words', 'map_words', 'names_path', 'q_words', 'count_of', 'tested']
+__all__ = ['describe', 'sum_words', 'made', 'cell_words', 'span_words', 'map_words', 'names_path', 'q_words', 'count_of',
+           'tested']
 
 # %% ../../nbs/plots/10_words.ipynb #88946455
 @singledispatch
@@ -59,8 +60,19 @@ def _(record: Attribution) -> str:
     also = f"; {masked:,} masked" if masked else ""
     return (
         f"{start}: base {format_base(top)} ({record.sequence[top]}) contributes most, {record.values[top]:+.3g}; "
-        f"the sum {adds_up(record.gap)}{also}."
+        f"the whole {sum_words(record)}{also}."
     )
+
+
+def sum_words(record: Attribution) -> str:
+    """Whether the contributions of the bases that are not masked add up.
+
+    Examples
+    --------
+    >>> sum_words(Attribution("GT", np.array([0.5, 0.4]), "donor", "gradient", "mean", 1.0, 0.0, gap=0.1))
+    'does not add up: the sum is 0.9 for a change of 1'
+    """
+    return adds_up(record.gap, float(np.nansum(record.values)), record.output - record.reference_output)
 
 
 def made(record: Attribution | Motif) -> str:

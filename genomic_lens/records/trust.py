@@ -8,6 +8,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..errors import unknown_name
 from .store import Record
 
 # %% auto #0
-__all__ = ['VERDICTS', 'PerturbationCurves', 'Cascade', 'TrustCheck', 'revive', 'TrustReport']
+__all__ = ['VERDICTS', 'WIDTH', 'PerturbationCurves', 'Cascade', 'TrustCheck', 'revive', 'TrustReport']
 
 # %% ../../nbs/records/70_trust.ipynb #85fd2f4e
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class Cascade(Record):
 
 # %% ../../nbs/records/70_trust.ipynb #f3cfd729
 VERDICTS = ("holds", "doubtful", "fails", "not asked")
+WIDTH = 100  # characters in a line of a printed report
 
 
 @dataclass(frozen=True)
@@ -287,8 +289,10 @@ class TrustReport(Record):
 
     def __str__(self) -> str:
         width = max(len(check.name) for check in self.checks) if self.checks else 0
+        hang = " " * (width + 13)
         rows = [f"{check.verdict:9}  {check.name:{width}}  {check.sentence}" for check in self.checks]
-        return "\n".join([f"{self.headline}.", *rows])
+        wrapped = [fill(row, WIDTH, subsequent_indent=hang) for row in rows]
+        return "\n".join([fill(f"{self.headline}.", WIDTH, subsequent_indent="  "), *wrapped])
 
     def save(self, path: str | Path) -> Path:
         """Write the report to one `.npz` file, whole or not at all."""

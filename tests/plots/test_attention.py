@@ -60,7 +60,9 @@ def test_a_record_that_is_binned_already_keeps_its_span_and_says_so():
 def test_masked_cells_are_grey_or_hatched_and_not_the_colour_of_zero(looks):
     figure = plot_hidden_attention(looks)
     assert np.isnan(figure.data[0].z[9]).all()
-    assert figure.layout.plot_bgcolor == token("masked")
+    grey = figure.data[1]
+    assert {colour for _, colour in grey.colorscale} == {token("masked")}
+    assert np.array_equal(np.isfinite(grey.z), np.isnan(looks.weights))
     assert "grey: masked" in figure.layout.title.text
     ax = draw_hidden_attention(looks)
     mesh = ax.collections[0]
@@ -93,15 +95,72 @@ def test_magnitudes_begin_at_zero_and_signed_values_are_symmetric(looks):
     assert min(matplotlib.colors.to_rgb(middle)) > 0.9
 
 
-def test_a_log_scale_shows_logarithms_four_decades_deep_and_says_so(looks):
+def test_a_log_scale_shows_logarithms_at_most_four_decades_deep_and_says_so(looks):
     weights = np.array([[1.0, 1e-2], [0.0, 1e-9]])
     record = replace(looks, weights=weights, rows=(0, 2), columns=(0, 2))
     figure = plot_hidden_attention(record, log=True)
     assert np.allclose(figure.data[0].z, [[0, -2], [-4, -4]])
     assert np.array_equal(figure.data[0].customdata, weights)
     assert list(figure.data[0].colorbar.ticktext) == ["0.0001", "0.001", "0.01", "0.1", "1"]
-    assert "log scale" in figure.layout.title.text
+    assert "log scale from 0.0001; 33.3 % of the cells are weaker" in figure.data[0].colorbar.title.text
     assert draw_hidden_attention(record, log=True).collections[0].norm(1e-4) == pytest.approx(0)
+
+
+def test_a_log_scale_spreads_its_colours_over_what_is_seen():
+    weights = np.geomspace(0.02, 0.5, 400).reshape(20, 20)
+    record = map_of(weights, (0, 20), (100, 120))
+    lowest = np.sort(weights.ravel())[3]  # 1 % of the cells are below
+    heat = plot_hidden_attention(record, log=True).data[0]
+    assert (heat.zmin, heat.zmax) == pytest.approx((np.log10(lowest), np.log10(0.5)))
+    assert list(heat.colorbar.ticktext) == ["0.05", "0.1", "0.2", "0.5"]
+    ax = draw_hidden_attention(record, log=True)
+    assert ax.collections[0].get_clim() == pytest.approx((lowest, 0.5))
+    label = ax.figure.axes[-1].get_ylabel()
+    assert f"log scale from {lowest:.2g}; 0.8 % of the cells are weaker" in label
+
+
+def test_cells_ahead_of_a_causal_row_are_empty_and_no_value():
+    weights = np.tril(np.random.default_rng(0).random((6, 6)) + 0.1)
+    weights[3] = np.nan
+    record = HiddenAttention("ACGTAC", weights, (0, 6), (0, 6), layer=0, path="value", share=0.9)
+    heat, masked = plot_hidden_attention(record, log=True).data
+    assert np.array_equal(np.isfinite(heat.z), weights > 0)
+    assert np.array_equal(np.isfinite(masked.z), np.isnan(weights))
+    mesh, empty = draw_hidden_attention(record).collections
+    ahead = np.triu(np.ones((6, 6), bool), 1) & ~np.isnan(weights)
+    assert np.array_equal(~np.ma.getmaskarray(empty.get_array()), ahead)
+    assert np.ma.getmaskarray(mesh.get_array())[ahead].all()
+    assert matplotlib.colors.to_hex(empty.get_cmap()(0.0)) == token("grid").lower()
+
+
+def test_a_map_that_looks_ahead_keeps_its_zeros():
+    weights = np.eye(4)
+    weights[0, 3] = 0.5
+    record = HiddenAttention("ACGT", weights, (0, 4), (0, 4), layer=0, path="value", share=0.9)
+    assert np.array_equal(plot_hidden_attention(record).data[0].z, weights)
+    assert len(draw_hidden_attention(record).collections) == 1
+
+
+def ticks(axis):
+    return [label.get_text() for label in axis.get_ticklabels(minor=True)]
+
+
+def test_letters_stand_at_the_axes_of_eighty_bases_and_not_of_more(looks):
+    figure, ax = plot_hidden_attention(looks), draw_hidden_attention(looks)
+    assert ticks(ax.xaxis) == list(looks.sequence[200:220])
+    assert ticks(ax.yaxis) == list(looks.sequence[100:110])
+    assert list(ax.xaxis.get_minorticklocs()) == list(range(200, 220))
+    assert figure.layout.xaxis.ticktext[:2] == ("A<br>200", "C")
+    assert figure.layout.yaxis.ticktext[:2] == ("100 A", "C")
+    wide = map_of(np.ones((80, 81)), (0, 80), (0, 81))
+    assert len(ticks(draw_hidden_attention(wide).yaxis)) == 80
+    assert ticks(draw_hidden_attention(wide).xaxis) == []
+    assert plot_hidden_attention(wide).layout.xaxis.ticktext is None
+
+
+def test_a_map_of_a_pyramid_has_the_letters_of_the_sequence_that_is_passed(pooled):
+    assert ticks(draw_hidden_attention(pooled).xaxis) == []
+    assert ticks(draw_hidden_attention(pooled, sequence="ACGTTGCAAC").xaxis) == list("ACGTTGCAAC")
 
 
 def test_a_log_scale_of_signed_values_is_refused(looks):
@@ -178,7 +237,7 @@ def pooled():
 
 def test_maps_of_a_pyramid_are_drawn_cell_by_cell_up_to_their_short_end(pooled):
     heat = plot_hidden_attention(pooled).data[0]
-    np.testing.assert_array_equal(heat.z, pooled.weights)
+    np.testing.assert_array_equal(heat.z, np.where(pooled.weights > 0, pooled.weights, np.nan))
     assert heat.x.tolist() == heat.y.tolist() == [-0.5, 3.5, 7.5, 9.5]
     ax = draw_hidden_attention(pooled, log=True)
     assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 9.5), (9.5, -0.5))

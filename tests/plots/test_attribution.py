@@ -61,7 +61,7 @@ def test_a_zero_contribution_is_not_hatched(donor):
 
 def test_titles_carry_target_method_baseline_and_gap(donor):
     for title in (plot_attribution(donor).layout.title.text, words(draw_attribution(donor))):
-        for part in ("donor", "exact", "shuffled", "mean of 20", "adds up to 96.88 %"):
+        for part in ("donor", "exact", "shuffled", "mean of 20", "adds up to 99.97 %"):
             assert part in title
 
 
@@ -153,8 +153,8 @@ def test_rows_share_the_axis_of_bases_and_each_says_how_it_was_made(donor):
     assert figure.layout.title.text.startswith("<b>donor</b>")
     assert "hatched: 2 masked" in figure.layout.title.text
     assert titles == [
-        "exact, baseline shuffled (mean of 20) · adds up to 96.88 %",
-        "gradient, baseline mean of bases · adds up to 59 %",
+        "exact, baseline shuffled (mean of 20) · adds up to 99.97 %",
+        "gradient, baseline mean of bases · does not add up: the sum is -4.7 for a change of 4.7",
     ]
     assert figure.layout.xaxis.matches == "x2"
     assert figure.layout.xaxis2.title.text == "position (bases, strand as given)"
@@ -183,7 +183,7 @@ def test_one_record_is_drawn_as_ever(donor):
 def test_rows_on_paper_have_titles_of_their_own(donor):
     axes = draw_attributions(stacked(donor), 2, 9)
     assert [ax.get_title(loc="left") for ax in axes] == ["donor", "donor", "acceptor"]
-    assert "adds up to 59 %" in words(axes[1])
+    assert "the sum is -4.7 for a change of 4.7" in words(axes[1])
     assert [ax.get_xlim() for ax in axes] == [(1.5, 8.5)] * 3
     assert [bool(ax.get_xlabel()) for ax in axes] == [False, False, True]
 

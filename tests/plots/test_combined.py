@@ -62,7 +62,7 @@ def test_cells_lie_on_their_bases(donor, looks):
 
 def test_each_part_carries_its_honesty_figure(donor, looks, discovery):
     told = " ".join(words(ax) for ax in draw_combined(donor, looks, discovery).axes)
-    for part in ("adds up to 96.88 %", "shows 47 % of the Jacobian", "2 instances, q = 1e-09"):
+    for part in ("adds up to 99.97 %", "shows 47 % of the Jacobian", "2 instances, q = 1e-09"):
         assert part in told
     alt = combined_words(donor, looks, discovery)
     assert "base 3 (G) contributes most" in alt

@@ -73,9 +73,18 @@ def test_positions_carry_thousands_separators():
 def test_only_an_exact_sum_adds_up_to_a_hundred_percent():
     assert adds_up(0.0) == "adds up to 100 %"
     assert adds_up(1e-9) == "adds up to 99.99 %"
-    assert adds_up(0.0312) == "adds up to 96.88 %"
-    assert adds_up(1.5) == "does not add up: off by 150 %"
+    assert adds_up(0.001, 1.0, 1.001) == "adds up to 99.9 %"
     assert "not measured" in adds_up(float("nan"))
+
+
+@pytest.mark.parametrize("total", [3.68, 1.2, -2.29])
+def test_a_sum_that_overshoots_falls_short_or_turns_round_is_said_not_to_add_up(total):
+    assert adds_up(0.4, total, 2.29) == f"does not add up: the sum is {total} for a change of 2.29"
+
+
+def test_references_that_do_not_add_up_are_not_hidden_by_a_mean_that_does():
+    assert adds_up(0.0312, 4.7, 4.7) == "does not add up: off by 3.12 %"
+    assert adds_up(1.5) == "does not add up: off by 150 %"
 
 
 def test_share_of_the_jacobian_in_words():

@@ -15,7 +15,7 @@ from genomic_lens.records import ChunkMap, HiddenAttention, ModeBank, Score
 def test_attribution_names_the_strongest_base_the_gap_and_the_masks(donor):
     assert describe(donor) == (
         "Contributions of 10 bases to donor (exact, baseline shuffled): base 3 (G) contributes most, +2.5; "
-        "the sum adds up to 96.88 %; 2 masked."
+        "the whole adds up to 99.97 %; 2 masked."
     )
 
 

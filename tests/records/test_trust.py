@@ -1,5 +1,7 @@
 """Trust records: p-values and gains by hand, a report that survives its file, and words that match the verdicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,15 @@ def test_checks_are_found_by_name():
 def test_the_table_has_a_row_a_check_and_the_text_a_line():
     assert report().to_dataframe()["verdict"].tolist() == ["holds", "fails", "not asked"]
     assert len(str(report()).splitlines()) == 4
+
+
+def test_long_sentences_of_a_report_are_wrapped_below_their_beginning():
+    whole = report()
+    sentence = "Nine of ten sequences agree with what was measured. " * 6
+    checks = tuple(replace(check, sentence=sentence) for check in whole.checks)
+    lines = str(replace(whole, checks=checks)).splitlines()
+    assert max(map(len, lines)) <= 100
+    start = lines[1].index("Nine")
+    assert lines[2][:start].isspace()
+    assert lines[2][start] != " "
+    assert " ".join(" ".join(lines[1:]).split()).count("Nine of ten sequences agree") == 6 * len(checks)

@@ -131,16 +131,19 @@ function contributionMarks(sequence, values, range, x, y) {
 }
 
 /* Whether the contributions add up, and from where to where. */
-function addsUp(record) {
+function addsUp(record, values) {
   const missing = 100 * record.gap;
   const digits = Math.max(0, Math.ceil(-Math.log10(missing || 1)));
   const share = missing > 0 && digits > 5 ? "> 99.99999 %" : `${(100 - missing).toFixed(digits)} %`;
   const good = record.gap <= 1e-3;
-  const words = good ? `✓ adds up to ${share}` : `! adds up to ${share} only`;
+  const sum = values.reduce((total, value) => total + (Number.isFinite(value) ? value : 0), 0);
+  const [told, due] = [sum, record.output - record.reference_output].map((value) => number(value));
+  const poor = told === due ? `off by ${percent(record.gap)}` : `the sum is ${told} for a change of ${due}`;
+  const words = good ? `✓ adds up to ${share}` : `! does not add up: ${poor}`;
   const references = record.references > 1 ? ` × ${record.references}` : "";
   const from = `${number(record.reference_output)} (baseline: ${record.baseline}${references})`;
   return [make("strong", { class: good ? "gl-good" : "gl-poor" }, words),
-    ` of the step from ${from} to ${number(record.output)} (this sequence). Method: ${record.method}.`];
+    `${good ? " of the step" : ""} from ${from} to ${number(record.output)} (this sequence). Method: ${record.method}.`];
 }
 
 /* Pointer, wheel and keys on the track: drag selects, the wheel zooms while the track has the focus or Ctrl is held, and
@@ -279,7 +282,7 @@ function trackPanel(lens) {
   function draw() {
     const record = (lens.attribution = pick(lens.view().attributions));
     viewer.draw(lens.view(), record && lens.read(record.values).values);
-    frame.foot.replaceChildren(...(record ? addsUp(record) : ["No attribution was computed for this sequence."]));
+    frame.foot.replaceChildren(...(record ? addsUp(record, lens.read(record.values).values) : ["No attribution was computed for this sequence."]));
   }
   function mark() {
     const { base, partner, selection } = lens;
