@@ -66,6 +66,11 @@ class RecordTiles:
         self.levels = 1 + max(0, int(np.ceil(np.log2(self.length / TILE))))
 
     @property
+    def sequence(self) -> str:
+        """All bases, of which the map shows a window."""
+        return self.record.sequence
+
+    @property
     def sequence_key(self) -> str:
         """A short name of what is shown, for the browser."""
         record = self.record

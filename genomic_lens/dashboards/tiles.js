@@ -55,7 +55,9 @@ export default {
         send({ pinned: !(model.get("pinned") && same), cursor: row, partner: column });
       };
       const seen = (view) => String(view) !== String(model.get("view")) && send({ view });
-      const look = { label: model.get("label"), origin: model.get("origin"), pointed, clicked, seen, before: viewer };
+      const [letters, [start]] = [model.get("letters"), model.get("rows")];
+      const letterOf = (base) => letters[base - start];
+      const look = { label: model.get("label"), origin: model.get("origin"), letterOf, pointed, clicked, seen, before: viewer };
       viewer = tilesViewer(el, stack, source, look);
       redraw();
     };

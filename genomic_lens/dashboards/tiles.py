@@ -71,6 +71,7 @@ class Tiles(anywidget.AnyWidget):
     causal = traitlets.Bool(False).tag(sync=True)
     levels = traitlets.Int(1).tag(sync=True)
     viridis = traitlets.List().tag(sync=True)
+    letters = traitlets.Unicode().tag(sync=True)  # the bases of the map, for its axes
     map = traitlets.Unicode().tag(sync=True)
     view = traitlets.List().tag(sync=True)  # places that the browser shows
     coming = traitlets.List().tag(sync=True)  # those of them that follow a new map unasked
@@ -99,6 +100,7 @@ class Tiles(anywidget.AnyWidget):
             span = list(getattr(source, "span", (0, source.length)))
             self.coming = self.view if self.rows == span else []
             self.rows = self.columns = span
+            self.letters = source.sequence[slice(*span)]
             self.kind = "signed" if getattr(source, "signed", False) else "norm"
             self.levels, self.causal = source.levels, source.causal(layer)
             self.label = f"Map of layer {layer}, path {path}"

@@ -21,9 +21,9 @@ from .words import describe, map_words, names_path
 from ..records import HiddenAttention, PooledAttention
 
 # %% auto #0
-__all__ = ['MOST_CELLS', 'UNITS', 'LOG_DEPTH', 'WEAKEST', 'bin_means', 'cells', 'unit', 'ahead', 'notes', 'verb', 'error_words',
-           'colour_limits', 'scale_words', 'plot_hidden_attention', 'letters_of', 'log_ticks', 'decades', 'draw_cells',
-           'draw_hidden_attention']
+__all__ = ['MOST_CELLS', 'UNITS', 'ROUNDING', 'LOG_DEPTH', 'WEAKEST', 'bin_means', 'cells', 'unit', 'ahead', 'notes', 'verb',
+           'error_words', 'colour_limits', 'scale_words', 'plot_hidden_attention', 'letters_of', 'log_ticks', 'decades',
+           'draw_cells', 'draw_hidden_attention']
 
 # %% ../../nbs/plots/40_attention.ipynb #3f3027c9
 MOST_CELLS = 256
@@ -103,8 +103,12 @@ def unit(record: HiddenAttention | PooledAttention) -> str:
     return UNITS.get(record.kind, "strength (norm)")
 
 # %% ../../nbs/plots/40_attention.ipynb #947d9455
+ROUNDING = 1e-5  # of the largest, up to which a cell may be rounded from 0
+
+
 def ahead(means: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The cells ahead of their row, if the map is causal: all bases that they look at come later, and all are 0.
+    """The cells ahead of their row, if the map is causal: all bases that they look at come later, and all are 0 up to
+    rounding.
 
     Parameters
     ----------
@@ -116,7 +120,7 @@ def ahead(means: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarra
     Returns
     -------
     (rows, columns) array of bool
-        False everywhere if one of them is not 0. Masked cells stay masked.
+        False everywhere if one of them is more. Masked cells stay masked.
 
     Examples
     --------
@@ -124,8 +128,10 @@ def ahead(means: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarra
     >>> ahead(np.eye(2), borders, borders).tolist(), ahead(np.ones((2, 2)), borders, borders).any()
     ([[False, True], [False, False]], np.False_)
     """
+    strength = np.abs(np.nan_to_num(means))
     beyond = columns[None, :-1] >= rows[1:, None]
-    return beyond & (means == 0) & ~np.any(np.nan_to_num(means[beyond]))
+    some = strength[beyond].max(initial=0) > ROUNDING * strength.max(initial=0)
+    return beyond & np.isfinite(means) & (not some)
 
 # %% ../../nbs/plots/40_attention.ipynb #ff72a4c6
 def notes(record: HiddenAttention | PooledAttention, masked: str) -> list[str]:
@@ -218,7 +224,7 @@ def colour_limits(record: HiddenAttention | PooledAttention, means: np.ndarray, 
     if log:
         seen = means[np.nan_to_num(means) > 0]
         found = np.quantile(seen, WEAKEST, method="lower") if len(seen) else 0.0
-        return float(np.clip(found, LOG_DEPTH * strongest, strongest / 10)), float(strongest)
+        return float(np.clip(found, LOG_DEPTH * strongest, strongest / 4)), float(strongest)
     return (-float(strongest) if record.signed else 0.0), float(strongest)
 
 # %% ../../nbs/plots/40_attention.ipynb #3554b142
@@ -234,8 +240,9 @@ def scale_words(record: HiddenAttention | PooledAttention, means: np.ndarray, lo
     if not log:
         return [unit(record)]
     seen = means[np.nan_to_num(means) > 0]
-    weaker = np.mean(seen < low) if len(seen) else 0.0
-    return [unit(record), f"log scale from {low:.2g}; {percent(round(weaker, 3))} of the cells are weaker"]
+    weaker = round(float(np.mean(seen < low)), 3) if len(seen) else 0.0
+    rest = f"; {percent(weaker)} of the cells are weaker" if weaker else ""
+    return [unit(record), f"log scale from {low:.2g}{rest}"]
 
 # %% ../../nbs/plots/40_attention.ipynb #84dc2553
 def plot_hidden_attention(
@@ -315,15 +322,15 @@ def log_ticks(low: float, high: float) -> dict:
 
 
 def decades(low: float, high: float) -> np.ndarray:
-    """Powers of ten between two strengths; where these are close, twice and five times those, too.
+    """Powers of ten between two strengths; where these are close, multiples of those, too.
 
     Examples
     --------
-    >>> decades(0.001, 1.0).tolist(), decades(0.03, 0.3).tolist()
-    ([0.001, 0.01, 0.1, 1.0], [0.05, 0.1, 0.2])
+    >>> decades(0.001, 1.0).tolist(), decades(0.03, 0.3).tolist(), decades(0.25, 1.0).round(1).tolist()
+    ([0.001, 0.01, 0.1, 1.0], [0.05, 0.1, 0.2], [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
     """
     first, last = np.log10(low), np.log10(high)
-    steps = (1,) if last - first > 2 else (1, 2, 5)
+    steps = (1,) if last - first > 2 else (1, 2, 5) if last - first > 0.9 else range(1, 10)
     numbers = np.array([step * 10.0**power for power in range(int(np.floor(first)), int(last) + 2) for step in steps])
     return numbers[(numbers > low * (1 - 1e-9)) & (numbers < high * (1 + 1e-9))]
 

@@ -214,7 +214,7 @@ def name_bases(axis: Axis, letters: str, start: int, size: float) -> None:
     >>> ax.get_xticks(minor=True).tolist()
     [10, 11, 12]
     """
-    points = min(8.0, 72 * size / len(letters) * 1.2)
+    points = min(8.0, 72 * size / len(letters))
     axis.set_minor_locator(FixedLocator(range(start, start + len(letters))))
     axis.set_minor_formatter(FixedFormatter(list(letters)))
     axis.remove_overlapping_locs = False

@@ -198,6 +198,14 @@ def test_honesty_figures_are_read_from_the_records(browse):
 
 
 @needs_browser
+def test_a_map_of_sixty_bases_has_their_letters_at_both_axes(browse):
+    shown = lens(views=1)
+    page, _ = browse(page_of(shown))
+    letters = [element.text for element in page.find("gl-named", "attention")]
+    assert letters == 2 * list(shown.views[0].prediction.sequence)
+
+
+@needs_browser
 def test_a_row_names_the_base_that_it_draws_on(browse):
     shown = lens(views=1)
     view = shown.views[0]

@@ -107,9 +107,9 @@ def test_a_log_scale_shows_logarithms_at_most_four_decades_deep_and_says_so(look
 
 
 def test_a_log_scale_spreads_its_colours_over_what_is_seen():
-    weights = np.geomspace(0.02, 0.5, 400).reshape(20, 20)
-    record = map_of(weights, (0, 20), (100, 120))
-    lowest = np.sort(weights.ravel())[3]  # 1 % of the cells are below
+    weights = np.geomspace(0.02, 0.5, 500).reshape(25, 20)
+    record = map_of(weights, (0, 25), (100, 120))
+    lowest = np.sort(weights.ravel())[4]  # 1 % of the cells are below
     heat = plot_hidden_attention(record, log=True).data[0]
     assert (heat.zmin, heat.zmax) == pytest.approx((np.log10(lowest), np.log10(0.5)))
     assert list(heat.colorbar.ticktext) == ["0.05", "0.1", "0.2", "0.5"]

@@ -47,11 +47,12 @@ function attentionPanel(lens) {
   function drawMap(shade) {
     const before = viewer;
     const label = `Map of layer ${record.layer}, path ${record.path}`;
-    const { origin } = lens.view();
+    const { origin, sequence } = lens.view();
+    const letterOf = (base) => sequence[base];
     const pointed = ([row, column]) => lens.point(row, column);
     const clicked = ([row]) => lens.pin(row);
     const source = storedSource(record, map, lens.payload.viridis);
-    viewer = tilesViewer(lens.element, chart, source, { label, origin, pointed, clicked, before });
+    viewer = tilesViewer(lens.element, chart, source, { label, origin, letterOf, pointed, clicked, before });
     viewer.draw(shade);
   }
   /* The row at the cursor as bars on the map's own axis. */

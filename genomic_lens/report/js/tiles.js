@@ -10,6 +10,7 @@
 
 const TILE = 128; // cells a side
 const KEPT = 400; // tiles
+const NAMED = 80; // bases in view, up to which their letters stand at the axes
 
 const SHADES = { root: Math.sqrt, linear: (part) => part };
 
@@ -234,6 +235,19 @@ function legend(paint, kind, peak, shade, x, top, bottom) {
   return [...cells, box(x, top, 10, bottom - top, "gl-edge"), ...marks, text(x, top - 10, name, "gl-soft")];
 }
 
+/* Letters between the axes of a map and their positions, where a base has room for one. */
+function lettersAt(letterOf, { down, across }, x, y, { left, bottom }) {
+  const named = ([from, to], draw) => {
+    const first = Math.ceil(from);
+    const count = letterOf && to - from <= NAMED ? Math.max(0, Math.floor(to) - first) : 0;
+    return times(count, (index) => draw(first + index + 0.5, letterOf(first + index) ?? ""));
+  };
+  return [
+    ...named(across.range, (middle, letter) => text(x(middle), bottom + 9, letter, "gl-named gl-middle")),
+    ...named(down.range, (middle, letter) => text(left - 3, y(middle) + 3, letter, "gl-named gl-end")),
+  ];
+}
+
 /* Pointer, wheel and keys on a map at `place`: drag pans, the wheel zooms while the map has the focus or Ctrl is held
  * (a page must scroll past it), + − 0 zoom too, a click pins. `at` gives [row, column] of a point, or null outside. */
 function gestures(drawing, map, place, { at, pointed, clicked, moved }) {
@@ -284,8 +298,10 @@ function gestures(drawing, map, place, { at, pointed, clicked, moved }) {
 }
 
 /* A map with axes, cursor and legend; `pointed` and `clicked` hear [row, column] in bases, `seen` the places of the tiles
- * in view. It keeps the view of the viewer `before` it, if that showed the same bases. */
-function tilesViewer(element, holder, source, { label, pointed, clicked, seen = null, origin = null, before = null }) {
+ * in view; `letterOf` gives the letter of a base. It keeps the view of the viewer `before` it, if that showed the same
+ * bases. */
+function tilesViewer(element, holder, source, about) {
+  const { label, pointed, clicked, seen = null, origin = null, letterOf = null, before = null } = about;
   const [axes, key] = [make("g"), make("g")];
   let [place, shade, marks, x, y] = [{}, SHADES.root, {}, null, null];
   let [row, column, other, reach, chosen] = [];
@@ -318,7 +334,7 @@ function tilesViewer(element, holder, source, { label, pointed, clicked, seen = 
     const clip = clipped(box(left, top, width, height, ""));
     const inside = make("g", { class: "gl-on-map", ...clip.by }, chosen, column.node, other.node,
       row.node, reach);
-    const drawing = sheet(holder, bottom + 38, label, clip.node, box(left, top, width, height, "gl-edge"), inside, axes,
+    const drawing = sheet(holder, bottom + 48, label, clip.node, box(left, top, width, height, "gl-edge"), inside, axes,
       text(left, 12, "↓ base that looks", "gl-soft"), key);
     assign(drawing, { tabindex: 0, role: "application" });
     holder.prepend(map.canvas);
@@ -341,8 +357,12 @@ function tilesViewer(element, holder, source, { label, pointed, clicked, seen = 
     const [rows, columns] = [map.down.range, map.across.range];
     const border = [within(origin, columns) ? line(x(origin), top, x(origin), bottom, "gl-origin gl-over") : null,
       within(origin, rows) ? line(left, y(origin), right, y(origin), "gl-origin gl-over") : null];
-    axes.replaceChildren(...border.filter(Boolean), leftAxis(rows[0], rows[1] - 1, y, left, { middle: 0.5 }),
-      bottomAxis(...columns, x, bottom, { name: "base looked at" }));
+    const named = lettersAt(letterOf, map, x, y, place);
+    const positions = [leftAxis(rows[0], rows[1] - 1, y, left, { middle: 0.5 }),
+      bottomAxis(...columns, x, bottom, { name: "base looked at" })];
+    const moves = named.length ? ["translate(-7)", "translate(0 8)"] : [];
+    moves.forEach((transform, rank) => assign(positions[rank], { transform }));
+    axes.replaceChildren(...border.filter(Boolean), ...positions, ...named);
     mark(marks);
   }
   function mark(now) {
