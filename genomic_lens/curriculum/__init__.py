@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cropping": ["CroppedDataset"],
         "difficulty": ["difficulty"],
         "pacing": ["share_at"],
+        "refreshing": ["RefreshedDifficulty"],
         "sampling": ["CurriculumSampler"],
         "stages": ["CurriculumPlan", "Stage", "length_warm_up"],
     },

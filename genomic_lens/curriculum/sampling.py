@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from .pacing import Pace, share_at
+from .refreshing import RefreshedDifficulty
 from .stages import CurriculumPlan
 from ..errors import ConfigurationError
 
@@ -30,9 +31,10 @@ class CurriculumSampler:
     Parameters
     ----------
     plan : CurriculumPlan
-    difficulty : sequence of float or None
-        One an example, larger is harder: a step then draws from the easiest share that is open. None: every stage
-        passes over all examples in random order.
+    difficulty : sequence of float, RefreshedDifficulty or None
+        One an example, larger is harder: a step then draws from the easiest share that is open. Numbers that are
+        measured while the run goes on are asked for by the step. None: every stage passes over all examples in random
+        order.
     pace : {"linear", "exponential", "cosine", "step"}
         How that share grows over the whole plan.
     start : float
@@ -56,7 +58,7 @@ class CurriculumSampler:
     def __init__(
         self,
         plan: CurriculumPlan,
-        difficulty: Sequence[float] | None = None,
+        difficulty: Sequence[float] | RefreshedDifficulty | None = None,
         pace: Pace = "linear",
         start: float = 0.2,
         seed: int = 0,
@@ -64,8 +66,10 @@ class CurriculumSampler:
         processes: int = 1,
     ):
         share_at(0.0, pace, start)
-        if difficulty is not None and len(difficulty) != plan.examples:
-            raise ConfigurationError(f"{len(difficulty):,} difficulties came for {plan.examples:,} examples.")
+        self.refreshed = difficulty if isinstance(difficulty, RefreshedDifficulty) else None
+        fixed = None if self.refreshed is not None else difficulty
+        if fixed is not None and len(fixed) != plan.examples:
+            raise ConfigurationError(f"{len(fixed):,} difficulties came for {plan.examples:,} examples.")
         uneven = [stage.batch_size for stage in plan.stages if stage.batch_size % processes]
         if uneven or not 0 <= rank < processes:
             raise ConfigurationError(
@@ -74,7 +78,7 @@ class CurriculumSampler:
             )
         self.plan, self.pace, self.start, self.seed = plan, pace, start, seed
         self.rank, self.processes = rank, processes
-        self.easiest = None if difficulty is None else np.argsort(np.asarray(difficulty), kind="stable")
+        self.easiest = None if fixed is None else np.argsort(np.asarray(fixed), kind="stable")
 
     def __len__(self) -> int:
         return self.plan.steps
@@ -89,7 +93,8 @@ class CurriculumSampler:
         """The part of a step's batch that falls to this process."""
         moment = self.plan.at(step)
         stage = self.plan.stages[moment.stage]
-        numbers = self.in_order(moment, stage) if self.easiest is None else self.from_the_easiest(step, stage)
+        easiest = self.easiest if self.refreshed is None else self.refreshed.easiest(step)
+        numbers = self.in_order(moment, stage) if easiest is None else self.drawn(easiest, step, stage)
         return [(number, stage.max_length) for number in numbers[self.rank :: self.processes].tolist()]
 
     def in_order(self, moment, stage) -> np.ndarray:
@@ -97,9 +102,9 @@ class CurriculumSampler:
         order = order_of_pass(self.plan.examples, self.seed, moment.stage, moment.epoch)
         return order[moment.batch * stage.batch_size :][: stage.batch_size]
 
-    def from_the_easiest(self, step: int, stage) -> np.ndarray:
+    def drawn(self, easiest: np.ndarray, step: int, stage) -> np.ndarray:
         """Examples drawn from those that are open, each once if there are enough."""
         share = share_at(step / max(1, self.plan.steps - 1), self.pace, self.start)
-        open_now = self.easiest[: max(1, round(share * self.plan.examples))]
+        open_now = easiest[: max(1, round(share * self.plan.examples))]
         again = len(open_now) < stage.batch_size
         return np.random.default_rng([self.seed, 1, step]).choice(open_now, stage.batch_size, replace=again)

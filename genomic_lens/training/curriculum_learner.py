@@ -5,12 +5,14 @@
 # %% ../../nbs/training/25_curriculum_learner.ipynb #13b45b5b
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 from torch.utils.data import Dataset
 
 from ..curriculum.difficulty import difficulty
 from ..curriculum.pacing import Pace, share_at
+from ..curriculum.refreshing import RefreshedDifficulty, refresh_points
 from ..curriculum.sampling import CurriculumSampler
 from ..curriculum.stages import CurriculumPlan, Stage, read_stage
 from ..errors import ConfigurationError
@@ -28,17 +30,23 @@ class CurriculumLearner:
         Each with `max_length`, and perhaps `epochs` and `batch_size`; see
         `genomic_lens.curriculum.stages.length_warm_up` for HyenaDNA's.
     measure : str, sequence of float or None
-        What makes an example hard: "length", "gc", "entropy", "repetitiveness", or a number an example, such as a
-        model's loss. None: every stage passes over all examples.
+        What makes an example hard: "length", "gc", "entropy", "repetitiveness"; "loss", which is that of the model
+        while it learns; or a number an example. None: every stage passes over all examples.
     pace : {"linear", "exponential", "cosine", "step"}
         How the share of the data that is open grows, the easiest first.
     start : float
         That share at the beginning.
+    refresh : float
+        Of "loss": it is measured where a stage begins and each time that such a share of the plan is done, over all
+        examples, without gradient.
+    warm_up : float
+        Of "loss": share of the plan before it is measured first, in which steps pass over all examples; 0 for a model
+        that has learnt before.
 
     Raises
     ------
     ConfigurationError
-        For a stage or pace that cannot be.
+        For a stage, pace or share that cannot be.
 
     Examples
     --------
@@ -53,13 +61,17 @@ class CurriculumLearner:
         measure: str | Sequence[float] | None = None,
         pace: Pace = "linear",
         start: float = 0.2,
+        refresh: float = 0.2,
+        warm_up: float = 0.1,
     ):
         share_at(0.0, pace, start)
+        refresh_points(CurriculumPlan([Stage(1)], examples=1), refresh, warm_up)
         if not stages:
             raise ConfigurationError("No stage came; expected at least one with a max_length.")
         for stage in stages:
             read_stage(stage, batch_size=1)
         self.stages, self.measure, self.pace, self.start = tuple(stages), measure, pace, start
+        self.refresh, self.warm_up = refresh, warm_up
 
     def __repr__(self) -> str:
         return f"CurriculumLearner({len(self.stages)} stages, measure={self.measure!r}, pace={self.pace!r})"
@@ -69,20 +81,46 @@ class CurriculumLearner:
         return CurriculumPlan(self.stages, examples, batch_size)
 
     def sampler(
-        self, dataset: Dataset, batch_size: int, seed: int = 0, rank: int = 0, processes: int = 1
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        processes: int = 1,
+        losses: Callable[[int, int], np.ndarray] | None = None,
     ) -> CurriculumSampler:
         """What each step of a training on this data sees.
+
+        Parameters
+        ----------
+        dataset : Dataset
+        batch_size, seed, rank, processes : int
+        losses : callable or None
+            From a step of the plan and the tokens that sequences are cut to there, to a loss an example; the trainer
+            gives it.
 
         Raises
         ------
         ConfigurationError
-            If a measure is of sequences, and the data draws its own anew in every epoch.
+            If a measure is of sequences, and the data draws its own anew in every epoch; or of a model, and there is
+            none.
         """
         plan = self.plan(len(dataset), batch_size)
-        if self.measure is not None and not hasattr(dataset, "sequences"):
+        hard = None if self.measure is None else self.difficulty(dataset, plan, losses)
+        return CurriculumSampler(plan, hard, self.pace, self.start, seed, rank, processes)
+
+    def difficulty(
+        self, dataset: Dataset, plan: CurriculumPlan, losses: Callable[[int, int], np.ndarray] | None
+    ) -> np.ndarray | RefreshedDifficulty:
+        """How hard each example is, or what knows it while the run goes on."""
+        if not hasattr(dataset, "sequences"):
             raise ConfigurationError(
                 f"measure={self.measure!r} came with data that has no fixed sequences; pass measure=None, or data such "
                 "as GenomicDataset."
             )
-        hard = None if self.measure is None else difficulty(dataset.sequences, self.measure)
-        return CurriculumSampler(plan, hard, self.pace, self.start, seed, rank, processes)
+        if not (isinstance(self.measure, str) and self.measure == "loss"):
+            return difficulty(dataset.sequences, self.measure)
+        if losses is None:
+            raise ConfigurationError("measure='loss' came without a model; pass the curriculum to a trainer.")
+        points = refresh_points(plan, self.refresh, self.warm_up)
+        return RefreshedDifficulty(points, lambda step: losses(step, plan.stages[plan.at(step).stage].max_length))

@@ -20,6 +20,7 @@ from transformers.trainer_utils import EvalPrediction, rotate_checkpoints
 
 from ..config import HyenaGLTConfig
 from ..curriculum.cropping import CroppedDataset
+from ..curriculum.refreshing import RefreshedDifficulty
 from ..data.datasets import GenomicDataset, PaddingCollator
 from ..data.tokenizers import DNATokenizer
 from ..data.tokenizers.base import SequenceTokenizer
@@ -32,14 +33,18 @@ from .checkpoints import MODEL_FILES, STATE_FILES, atomic_folder, check_checkpoi
 from .checkpoints import folder_of_all, last_checkpoint, reading
 from .checks import check_data, check_folder, names_of, unusual_gradient, unusual_weight
 from .curriculum_learner import CurriculumLearner
+from .current_loss import example_losses, own_loss
 from .early_stopping import had_stopped, stopping_in, stopping_of, take_best
 from .objectives.examples import OF_LANGUAGE, Objective, ObjectiveDataset, Unlabelled, objective_of
 from .objectives.scores import bases_of_tokens, language_sums, score
 
 # %% auto #0
-__all__ = ['HyenaGLTTrainer', 'summary_of']
+__all__ = ['CURRICULUM_FILE', 'HyenaGLTTrainer', 'summary_of']
 
 # %% ../../nbs/training/30_trainer.ipynb #ba10f44a
+CURRICULUM_FILE = "curriculum.npz"
+
+
 class _Trainer(Trainer):
     """`transformers.Trainer` with our batches, labels, groups and checkpoints."""
 
@@ -47,6 +52,12 @@ class _Trainer(Trainer):
     objective: Objective
     curriculum: CurriculumLearner | None = None
     indices: torch.Tensor | None = None  # of the examples in the newest batch
+    refreshed: RefreshedDifficulty | None = None  # what a curriculum by loss has measured
+    resumed_from: str | None = None
+
+    def train(self, resume_from_checkpoint: str | None = None, **options):
+        self.resumed_from = resume_from_checkpoint
+        return super().train(resume_from_checkpoint, **options)
 
     def get_train_dataloader(self) -> DataLoader:
         dataset, args = self.train_dataset, self.args
@@ -54,12 +65,27 @@ class _Trainer(Trainer):
         if self.curriculum is None:
             sampler = batches_of(dataset, self.glt_config, *where, max(1, args.n_gpu))
         else:
-            sampler = self.curriculum.sampler(dataset, args.train_batch_size, args.seed, *where)
-            dataset = CroppedDataset(dataset)
+            sampler = self.curriculum.sampler(dataset, args.train_batch_size, args.seed, *where, self.current_losses)
+            dataset, self.refreshed = CroppedDataset(dataset), sampler.refreshed
+            if self.refreshed is not None and self.resumed_from:
+                with reading(self.resumed_from):
+                    self.refreshed.load(Path(self.resumed_from, CURRICULUM_FILE))
         dataset = ObjectiveDataset(dataset, self.objective, args.seed)
         batches = NumberedBatches(sampler, each_batch=self.curriculum is not None)
         generator = torch.Generator().manual_seed(args.seed)
         return EpochLoader(dataset, batches, collate_fn=self.data_collator, generator=generator)
+
+    def current_losses(self, step: int, length: int) -> np.ndarray:
+        """The loss of each example as the model stands, cut to so many tokens."""
+        examples = ObjectiveDataset(CroppedDataset(self.train_dataset), self.objective, self.args.seed)
+        asked = [(step, (index, length)) for index in range(len(examples))]
+        loss = own_loss(self.model)
+        found = example_losses(self.model_wrapped, loss, examples, asked, self.data_collator, self.accelerator)
+        unusual = np.flatnonzero(~np.isfinite(found))
+        if len(unusual):
+            self.indices = torch.from_numpy(unusual[:10])
+            raise self.broken("loss of the examples", float(found[unusual[0]]))
+        return found
 
     def get_eval_dataloader(self, eval_dataset: Dataset | None = None) -> DataLoader:
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
@@ -139,6 +165,8 @@ class _Trainer(Trainer):
                 del self.staging
             self.accelerator.wait_for_everyone()
             if self.is_world_process_zero():
+                if self.refreshed is not None:
+                    self.refreshed.save(partial / name / CURRICULUM_FILE)
                 for file in (partial / name).iterdir():
                     file.rename(partial / file.name)
                 (partial / name).rmdir()

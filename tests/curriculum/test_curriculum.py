@@ -15,6 +15,7 @@ from genomic_lens.curriculum import (
 )  # fmt: skip
 from genomic_lens.curriculum.difficulty import repetitiveness, word_entropy
 from genomic_lens.curriculum.pacing import CURVES
+from genomic_lens.curriculum.refreshing import RefreshedDifficulty, refresh_points
 from genomic_lens.data.datasets import BaseLabelDataset, GenomicDataset, PaddingCollator
 from genomic_lens.errors import ConfigurationError, DataError
 
@@ -163,3 +164,44 @@ def test_a_loader_crops_what_the_sampler_asks_for():
     whole = CroppedDataset(GenomicDataset(["ACGT"], [1]))
     assert len(whole[0]["input_ids"]) == 4
     assert whole.tokenizer.decode(whole[0, 2]["input_ids"]) == "AC"
+
+
+# --- what is hard now -----------------------------------------------------------------------------------------------
+
+PLAN = CurriculumPlan([{"max_length": 8, "epochs": 2}, {"max_length": 16}], examples=40, batch_size=4)  # 20 + 10 steps
+
+
+def measured_by(log):
+    """Numbers that turn around at every point, and a note of each."""
+    return RefreshedDifficulty(
+        refresh_points(PLAN, 0.5, 0.1), lambda step: log.append(step) or np.arange(40) * (-1) ** len(log)
+    )
+
+
+def test_difficulty_is_measured_where_stages_begin_and_at_shares_of_the_plan():
+    assert refresh_points(PLAN, 0.5, 0.1) == (3, 18, 20)
+    assert refresh_points(PLAN, 1.0, 0.0) == (0, 20)
+    assert refresh_points(PLAN, 0.1, 0.0) == (0, 3, 6, 9, 12, 15, 18, 20, 21, 24, 27)
+    assert refresh_points(PLAN, 0.5, 0.99) == (29,)
+    log = []
+    sampler = CurriculumSampler(PLAN, measured_by(log), start=0.5)
+    batches = list(sampler)
+    assert log == [3, 18, 20]
+    assert batches[:3] == list(CurriculumSampler(PLAN))[:3]  # before, steps pass over all examples
+    for step, first, last in ((3, 17, 40), (17, 8, 40), (18, 0, 33)):  # numbers fall, then rise
+        assert all(first <= index < last for index, _ in batches[step])
+    for shares in ((0.0, 0.1), (-0.1, 0.1), (1.5, 0.1), (0.5, 1.0), (0.5, -0.1)):
+        with pytest.raises(ConfigurationError, match="expected shares of the plan"):
+            refresh_points(PLAN, *shares)
+
+
+def test_numbers_that_were_stored_give_the_same_order_and_are_not_measured_again(tmp_path):
+    straight = list(CurriculumSampler(PLAN, measured_by([]), start=0.3))
+    first, log = measured_by([]), []
+    walked = iter(CurriculumSampler(PLAN, first, start=0.3))
+    assert [next(walked) for _ in range(19)] == straight[:19]
+    first.save(tmp_path / "numbers.npz")
+    again = RefreshedDifficulty(first.points, lambda step: log.append(step) or np.arange(40) * -1)
+    again.load(tmp_path / "numbers.npz")
+    assert list(CurriculumSampler(PLAN, again, start=0.3))[19:] == straight[19:]
+    assert log == [20]

@@ -8,17 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from genomic_lens.training import CurriculumLearner
 from genomic_lens.training.batches import SeededBatchSampler
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {"save_steps": 2, "dropout": 0.0}
+STAGES = [{"max_length": 8}, {"max_length": 16}]
 RUN = f"""
 import sys
 from pathlib import Path
 
 import torch
+from genomic_lens.training import CurriculumLearner
 from tests.training.conftest import StopAt, build_trainer
 
+STAGES = {STAGES}
 folder, options = Path(sys.argv[1]), {{**{OPTIONS}, "batch_size": 2}}
 
 
@@ -37,6 +41,10 @@ budget = build_trainer(folder / "budget", **options, batch_tokens=36)  # an even
 budget.train()
 if budget.hf.is_world_process_zero():
     torch.save(budget.model.state_dict(), folder / "budget.pt")
+by_loss = build_trainer(None, **options | {{"batch_size": 4}}, curriculum=CurriculumLearner(STAGES, "loss"))
+by_loss.train()
+if by_loss.hf.is_world_process_zero():
+    torch.save(by_loss.model.state_dict(), folder / "by_loss.pt")
 try:
     build_trainer(folder / "resumed", callbacks=[StopAt(7)], **options).train()
 except KeyboardInterrupt:
@@ -65,6 +73,9 @@ def test_two_processes_learn_what_one_does_and_resume_exactly(make_trainer, tmp_
     by_budget = make_trainer(**OPTIONS, batch_tokens=36, accumulation_steps=2)  # one process, two batches a step
     by_budget.train()
     assert largest(by_budget.model.state_dict(), torch.load(tmp_path / "budget.pt", weights_only=True)) < 1e-5
+    by_loss = make_trainer(**OPTIONS, batch_size=4, curriculum=CurriculumLearner(STAGES, "loss"))
+    by_loss.train()
+    assert largest(by_loss.model.state_dict(), torch.load(tmp_path / "by_loss.pt", weights_only=True)) < 1e-5
     names = {path.name for path in (tmp_path / "straight" / "checkpoint-18").iterdir()}
     assert {"rng_state_0.pth", "rng_state_1.pth", "model.safetensors"} <= names
     assert not list((tmp_path / "straight").glob(".*"))

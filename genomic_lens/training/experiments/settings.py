@@ -173,12 +173,16 @@ class CurriculumSettings:
     measure : str or None
     pace : {"linear", "exponential", "cosine", "step"}
     start : float
+    refresh, warm_up : float
+        Of ``measure: loss``.
     """
 
     stages: tuple[dict[str, int], ...] = ()
     measure: str | None = None
     pace: Literal["linear", "exponential", "cosine", "step"] = "linear"
     start: float = 0.2
+    refresh: float = 0.2
+    warm_up: float = 0.1
 
 
 @dataclass(frozen=True)
