@@ -4,6 +4,7 @@ import ast
 import html
 import json
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -50,11 +51,11 @@ def execute(notebook: Path) -> None:
 def execute_all(notebooks: list[Path], processes: int = 2) -> None:
     """Run notebooks side by side, each in a kernel of its own."""
     with ThreadPoolExecutor(processes) as pool:
-        jobs = [pool.submit(execute, notebook) for notebook in notebooks]
+        jobs = {pool.submit(execute, notebook): notebook for notebook in notebooks}
         for job in tqdm(as_completed(jobs), desc="execute", total=len(jobs), unit="notebook"):
-            if job.exception():
+            if error := job.exception():
                 pool.shutdown(cancel_futures=True)
-            job.result()
+                sys.exit(f"{jobs[job].name} fails: {error}")
 
 
 def figure_html(figure: dict) -> str:

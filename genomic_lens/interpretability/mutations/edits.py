@@ -5,7 +5,8 @@
 # %% ../../../nbs/interpretability/mutations/04_edits.ipynb #2e8b2b76
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ from ...model.layers.gates import evaluating
 
 # %% auto #0
 __all__ = ['UNTOUCHED', 'Logits', 'STRETCHES', 'APART', 'WHOLE', 'ONWARDS', 'Edit', 'check_edits', 'Change', 'change_of',
-           'Variants', 'as_a_whole', 'onwards', 'batches', 'edited_logits', 'Answers', 'moved_by', 'edited_outputs']
+           'Variants', 'as_a_whole', 'side_by_side', 'onwards', 'batches', 'edited_logits', 'Answers', 'moved_by',
+           'edited_outputs']
 
 # %% ../../../nbs/interpretability/mutations/04_edits.ipynb #ef27a98e
 class Edit(NamedTuple):
@@ -145,17 +147,37 @@ def as_a_whole(variants: Variants, ranks: np.ndarray, batch_size: int) -> Logits
         yield some, variants.model(**tensors).logits
 
 # %% ../../../nbs/interpretability/mutations/04_edits.ipynb #695455db
+def side_by_side(function: Callable, parts: Iterable) -> Iterator:
+    """What a function returns of each part, in their order; each of torch's threads has parts of its own.
+
+    Examples
+    --------
+    >>> list(side_by_side(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(function, parts)
+    finally:
+        torch.set_num_threads(threads)
+
+# %% ../../../nbs/interpretability/mutations/04_edits.ipynb #cd742459
 def onwards(variants: Variants, ranks: np.ndarray, batch_size: int, changes: list[Change]) -> Logits:
     """Logits of variants, each computed from its first changed token on."""
     own = variants.tokenizer.encode(variants.sequence)
     room = max([len(own), *(changes[rank].length for rank in ranks)])
     ids = torch.from_numpy(np.pad(own, (0, room - len(own)), mode="edge"))
     reference = pass_reference(variants.model, ids[None].to(variants.device))
-    for some in batches(ranks, changes, batch_size, STRETCHES * stretch_size(variants.device)):
+
+    def answer(some: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
         start = changes[some[0]].start
         width = max(changes[rank].start + max(changes[rank].width, 1) for rank in some) - start
         rows = torch.from_numpy(np.stack([variants.ids(rank)[start:] for rank in some]))
-        yield some, variant_logits(reference, rows.to(variants.device), start, width)
+        return some, variant_logits(reference, rows.to(variants.device), start, width)
+
+    parts = batches(ranks, changes, batch_size, STRETCHES * stretch_size(variants.device))
+    yield from side_by_side(answer, parts) if variants.device.type == "cpu" else map(answer, parts)
 
 
 def batches(ranks: np.ndarray, changes: list[Change], batch_size: int, positions: int) -> Iterator[np.ndarray]:

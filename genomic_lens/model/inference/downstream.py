@@ -87,9 +87,10 @@ class HyenaReference:
 
     def spectrum(self, size: int, count: int) -> torch.Tensor:
         """Of all filters, as far as they reach within so many positions."""
-        if size not in self.spectra:
-            self.spectra = {size: torch.fft.rfft(self.taps[..., :count], n=size)}
-        return self.spectra[size]
+        spectra = self.spectra  # read once: other threads may replace it
+        if size not in spectra:
+            self.spectra = spectra = {size: torch.fft.rfft(self.taps[..., :count], n=size)}
+        return spectra[size]
 
 
 def streams_after(operator: HyenaOperator, hidden: torch.Tensor, zeros: int) -> tuple[torch.Tensor, ...]:

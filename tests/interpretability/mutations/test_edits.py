@@ -7,7 +7,14 @@ import torch
 from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.errors import ConfigurationError, DataError
 from genomic_lens.interpretability.attribution.questions import read_output
-from genomic_lens.interpretability.mutations.edits import ONWARDS, WHOLE, Edit, edited_logits, edited_outputs
+from genomic_lens.interpretability.mutations.edits import (
+    ONWARDS,
+    WHOLE,
+    Edit,
+    edited_logits,
+    edited_outputs,
+    side_by_side,
+)
 from genomic_lens.model import (
     HyenaGLTForCausalLM,
     HyenaGLTForSequenceClassification,
@@ -127,6 +134,41 @@ def test_the_model_is_left_as_it_was():
     assert not model.head.training
     assert torch.is_grad_enabled()
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_changes_no_answer_and_stays_as_it_was(two_threads):
+    model, sequence, found = build_model(seed=3), "ACGTTGCA" * 5, []
+    edits = [Edit(base, base + 1, letter) for base in range(len(sequence)) for letter in "ACGT"]
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(edited_outputs(model, DNATokenizer(), sequence, edits, 0, batch_size=4).outputs)
+        assert torch.get_num_threads() == threads
+    np.testing.assert_array_equal(*found)
+
+
+def test_work_side_by_side_ends_with_its_reader_and_with_an_error(two_threads):
+    begun = []
+
+    def ask(part):
+        begun.append(part)
+        return 1 / part
+
+    answers = side_by_side(ask, range(1, 10_000))
+    assert next(answers) == 1
+    answers.close()
+    assert len(begun) < 9_999
+    assert torch.get_num_threads() == 2
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side(ask, [1, 0, 2]))
+    assert torch.get_num_threads() == 2
 
 
 def test_what_cannot_be_edited_is_refused():
