@@ -57,7 +57,7 @@ def zoom(pyramid: AttentionPyramid) -> list[dict]:
         rows.append(row(f"window of {span:,} bases", wall, "s", note=note))
     walls, works = zip(*every, strict=True)
     note = f"slowest {max(walls):.2f} s; CPU {median(works):.2f} s"
-    rows.append(row("all windows, median", median(walls), "s", "≤ 0.3", note))
+    rows.append(row("all windows, median", median(walls), "s", "<= 0.3", note))
     for name, ask in (("row", pyramid.row), ("column", pyramid.column)):
         _, wall, work = timed(ask, pyramid.length // 2)
         rows.append(row(f"one {name}, base by base", wall, "s", note=f"CPU {work:.2f} s"))
@@ -77,8 +77,8 @@ def long_map(length: int, width: int, kind: str) -> list[dict]:
     held = f"{hidden.nbytes / 2**30:.1f} of it hidden states, which the layer reads"
     counting = f"from 8 cells, counted out in {counted[0]:.1f} s"
     return [
-        row(f"pyramid and first full view, {kind}", wall, "s", "≤ 20", f"{parts}; CPU {work:.1f} s; q = {view.q}"),
-        row(f"peak resident memory, {kind}", peak, "GiB", "≤ 8", held),
+        row(f"pyramid and first full view, {kind}", wall, "s", "<= 20", f"{parts}; CPU {work:.1f} s; q = {view.q}"),
+        row(f"peak resident memory, {kind}", peak, "GiB", "<= 8", held),
         row(f"error of the first view, {kind}", errors[0], "", note=counting),
         row(f"distance from exact norms, {kind}", errors[1], ""),
         *zoom(pyramid),
@@ -89,7 +89,7 @@ def against_all_pairs(length: int, width: int, cells: int) -> list[dict]:
     """Distance of the whole view from the same cells with as many bins as bases, that is from all pairs."""
     layer, hidden = layer_and_input(length, width)
     operator, rows = layer.mixing_operator(hidden), []
-    for kind, target in (("magnitude", "≤ 5e-3"), ("diagonal", "")):
+    for kind, target in (("magnitude", "<= 5e-3"), ("diagonal", "")):
         pyramid = AttentionPyramid(operator, kind)
         exact = pyramid.window(bins=cells, q=length // cells).weights
         for q in (4, 8):
