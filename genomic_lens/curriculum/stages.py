@@ -42,7 +42,7 @@ class Moment(NamedTuple):
     batch: int
 
 # %% ../../nbs/curriculum/30_stages.ipynb #2c9aea44
-def length_warm_up(lengths: Sequence[int], tokens: int, epochs: int = 1) -> list[Stage]:
+def length_warm_up(lengths: Sequence[int], tokens: int, epochs: int | Sequence[int] = 1) -> list[Stage]:
     """Stages of growing length with as many tokens a step.
 
     Parameters
@@ -51,13 +51,13 @@ def length_warm_up(lengths: Sequence[int], tokens: int, epochs: int = 1) -> list
         Of sequences, shortest first.
     tokens : int
         In a step, at least the longest length.
-    epochs : int
-        Of each stage.
+    epochs : int or sequence of int
+        Of every stage, or one number a stage: more for short sequences lets each stage read as many tokens.
 
     Raises
     ------
     ConfigurationError
-        If lengths do not grow, or tokens are fewer than the longest.
+        If lengths do not grow, tokens are fewer than the longest, or epochs are not one a stage.
 
     References
     ----------
@@ -67,13 +67,18 @@ def length_warm_up(lengths: Sequence[int], tokens: int, epochs: int = 1) -> list
     --------
     >>> length_warm_up([64, 256], tokens=1024)
     [Stage(max_length=64, epochs=1, batch_size=16), Stage(max_length=256, epochs=1, batch_size=4)]
+    >>> [stage.epochs for stage in length_warm_up([64, 256], tokens=1024, epochs=[4, 1])]
+    [4, 1]
     """
     if list(lengths) != sorted(set(lengths)) or not lengths or lengths[0] < 1 or tokens < lengths[-1]:
         raise ConfigurationError(
             f"Lengths {list(lengths)} came with {tokens:,} tokens a step; expected growing lengths, and tokens for at "
             "least one sequence of the longest."
         )
-    return [Stage(length, epochs, tokens // length) for length in lengths]
+    passes = [epochs] * len(lengths) if isinstance(epochs, int) else list(epochs)
+    if len(passes) != len(lengths):
+        raise ConfigurationError(f"{len(passes)} numbers of epochs came for {len(lengths)} lengths; expected one each.")
+    return [Stage(length, count, tokens // length) for length, count in zip(lengths, passes, strict=True)]
 
 # %% ../../nbs/curriculum/30_stages.ipynb #bcad9de1
 class CurriculumPlan:

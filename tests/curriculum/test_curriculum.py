@@ -96,6 +96,15 @@ def test_a_plan_says_what_is_constant():
     assert CurriculumPlan(length_warm_up([4, 8], 32), 10).constant == "tokens"
     assert CurriculumPlan([Stage(4, 1, 8), Stage(8, 1, 8)], 10).constant == "sequences"
     assert CurriculumPlan([Stage(4, 1, 8), Stage(8, 1, 5)], 10).constant == "nothing"
+    assert str(CurriculumPlan(length_warm_up([4, 8], 32), 10)).endswith("The same in every step: tokens.")
+
+
+def test_a_warm_up_has_one_number_of_epochs_or_one_a_stage():
+    assert [stage.epochs for stage in length_warm_up([4, 8, 16], 32, epochs=2)] == [2, 2, 2]
+    stages = length_warm_up([4, 8, 16], 32, epochs=[4, 2, 1])
+    assert len({row.tokens for row in CurriculumPlan(stages, 10).to_dataframe().itertuples()}) == 1
+    with pytest.raises(ConfigurationError, match="2 numbers of epochs came for 3 lengths"):
+        length_warm_up([4, 8, 16], 32, epochs=[2, 1])
     assert "The same in every step: sequences and tokens." in str(CurriculumPlan([Stage(4)], 10))
 
 

@@ -98,6 +98,8 @@ class ExperimentPlan:
         Numbers in the model, and those of them that learn.
     padding : float or None
         Share of padding in what the model reads, of batches by a budget of tokens.
+    curriculum : str
+        Its stages, and what they hold constant; "" without one.
     """
 
     examples: dict[str, int]
@@ -107,14 +109,16 @@ class ExperimentPlan:
     parameters: int
     trainable: int
     padding: float | None = None
+    curriculum: str = ""
 
     def __str__(self) -> str:
         examples = ", ".join(f"{count:,} for {split}" for split, count in self.examples.items())
         padding = "" if self.padding is None else f"Padding: {self.padding:.1%} of what the model reads.\n"
+        stages = f"Curriculum: {self.curriculum}\n" if self.curriculum else ""
         return (
             f"Examples: {examples}.\n"
             f"Steps: {self.steps:,}, of {self.sequences_a_step:,} sequences and {self.bases_a_step:,} bases each.\n"
-            f"{padding}Parameters: {self.parameters:,}, of which {self.trainable:,} learn."
+            f"{padding}{stages}Parameters: {self.parameters:,}, of which {self.trainable:,} learn."
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -168,16 +172,19 @@ def plan_experiment(experiment: Experiment) -> ExperimentPlan:
     numbers = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     examples = {split: len(dataset) for split, dataset in datasets.items()}
     every, learn = sum(count for count, _ in numbers), sum(count for count, learns in numbers if learns)
-    return ExperimentPlan(examples, done.steps, round(done.sequences), round(done.bases), every, learn, done.padding)
+    return ExperimentPlan(
+        examples, done.steps, round(done.sequences), round(done.bases), every, learn, done.padding, done.curriculum
+    )
 
 
 class Work(NamedTuple):
-    """Steps of the optimiser, sequences and bases in one over all processes, and the share of padding if known."""
+    """Steps of the optimiser, sequences and bases in one over all processes, padding if known, and the stages."""
 
     steps: int
     sequences: float
     bases: float
     padding: float | None = None
+    curriculum: str = ""
 
 
 def work(experiment: Experiment, train: Dataset, config: PretrainedConfig) -> Work:
@@ -191,10 +198,11 @@ def work(experiment: Experiment, train: Dataset, config: PretrainedConfig) -> Wo
         return Work(steps * config.num_epochs, len(train) / steps, sampler.lengths.sum() / steps, sampler.waste)
     length = typical_length(train)
     if curriculum is not None:
-        stages = curriculum.plan(len(train), config.batch_size).to_dataframe()
+        plan = curriculum.plan(len(train), config.batch_size)
+        stages = plan.to_dataframe()
         steps = -(-int(stages.steps.sum()) // config.accumulation_steps)
         bases = (stages.sequences * np.minimum(stages.max_length, length)).sum()
-        return Work(steps, stages.sequences.sum() / steps, bases / steps)
+        return Work(steps, stages.sequences.sum() / steps, bases / steps, curriculum=str(plan))
     at_once = config.batch_size * processes()
     batches = -(-len(train) // at_once)
     sequences = at_once * config.accumulation_steps

@@ -138,6 +138,8 @@ def test_the_plan_is_what_the_run_does(run_tiny, mine, tmp_path, monkeypatch):
     plan = plan_experiment(load_experiment(mine, [*TINY, stages]))
     assert plan.steps == 2 * 5 + 10
     assert plan.bases_a_step == (2 * 40 * 4 + 40 * 12) / 20
+    stages = "8 × 4 tokens for 10 steps; then 4 × 12 tokens for 10 steps. The same in every step: nothing."
+    assert f"Curriculum: {stages}" in str(plan)
 
 
 def test_a_curriculum_trains_through_its_stages(run_tiny, mine):
