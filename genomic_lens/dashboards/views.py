@@ -23,6 +23,7 @@ from ..interpretability.attribution.attributions import METHODS
 from ..interpretability.attention.tiles import EXACT, ROWS, HiddenAttentionTiles
 from ..plots.filters import chosen_channels, filter_traces, plot_filters
 from ..records import Attribution, ChunkMap, FilterBank
+from ..records.attention import own_reach
 
 # %% auto #0
 __all__ = ['PATHS', 'TALL', 'dropdown', 'PredictionView', 'TrackView', 'chunk_lanes', 'chunks_at', 'MethodView', 'AttentionView',
@@ -276,13 +277,19 @@ class FilterView(Panel):
         median, depth = float(np.median(self.filters.reach)), self.session.depth(layer)
         bases = round(median * self.session.chunks().compression[depth - 1]) if depth else round(median)
         operator = self.session.tiles().operator(layer)  # on chunks, it is the one between them that may be causal
-        self.reach = [bases, 0 if getattr(operator, "inner", operator).causal else bases]
+        fades = np.isfinite(np.median(own_reach(self.filters.reach, self.filters.lags)))
+        if fades:
+            self.reach = [bases, 0 if getattr(operator, "inner", operator).causal else bases]
         far = f"{bases:,} base{'' if bases == 1 else 's'}"
         far = f"{median:,.0f} chunk{'' if median == 1 else 's'}, about {far}" if depth else far
         share = "95 % of a filter's energy lies within its reach"
         drawn, count = chosen_channels(self.filters, None), len(self.filters.impulse)
         shown = f"{len(drawn)} of {count} channels of layer {layer} drawn"
-        self.foot.value = f"<b>median reach {far}</b> ({share}; the bracket on the track spans it). {shown}."
+        told = f"<b>median reach {far}</b> ({share}; the bracket on the track spans it)"
+        if not fades:
+            lags = f"{len(self.filters.lags):,} lags shown"
+            told = f"<b>most filters do not fade within the {lags}</b>, so no reach is drawn"
+        self.foot.value = f"{told}. {shown}."
 
     def point(self, base: int | None) -> None:
         """Light the channels through which the base at the cursor listens more than through most others."""

@@ -297,7 +297,8 @@ def plot_hidden_attention(
     still = {"showgrid": False, "constrain": "domain"}
     figure.update_xaxes(title="column: looked at (bases)", **still, **span(*record.columns))
     figure.update_yaxes(title="row: looks (bases)", scaleanchor="x", **still, **span(*record.rows[::-1]))
-    for axis, bases, upright in ((figure.layout.xaxis, record.columns, False), (figure.layout.yaxis, record.rows, True)):
+    axes = figure.layout.xaxis, figure.layout.yaxis
+    for axis, bases, upright in zip(axes, (record.columns, record.rows), (False, True), strict=True):
         if letters := bases_of(letters_of(record, sequence), bases):
             axis.update(named_ticks(letters, bases[0], upright))
     finish_figure(figure, map_words(record), notes(record, "grey"), 480, describe(record))

@@ -202,7 +202,7 @@ def draw_panel(ax: Axes, panel: Panel) -> None:
         )
     ax.set(xscale="log" if "x" in panel.log else "linear", yscale="log" if "y" in panel.log else "linear")
     if "x" in panel.log:
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     if panel.step:
         ax.xaxis.set_major_locator(MultipleLocator(panel.step))
     if any(curve.look in ("dots", "circles") for curve in panel.curves):

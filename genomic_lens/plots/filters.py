@@ -20,6 +20,7 @@ from .frames import finish_axes, finish_figure, in_bases, own_axes
 from .style import SETTINGS, token
 from .words import describe
 from ..records import FilterBank
+from ..records.attention import own_reach
 
 # %% auto #0
 __all__ = ['MOST_CHANNELS', 'MOST_POINTS', 'chosen_channels', 'thin', 'reach_colours', 'headline', 'notes', 'rhythm_scale',
@@ -275,13 +276,15 @@ def draw_filters(
         impulse.plot(*thin(bank.lags, bank.impulse[channel]), color=colour, linewidth=1, label=f"channel {channel}")
         spectrum.plot(*thin(bank.frequencies, bank.spectrum[channel]), color=colour, linewidth=1)
     sns.histplot(x=bank.reach, ax=reach, color=token("accent"), edgecolor=token("background"), alpha=1)
-    reach.axvline(np.median(bank.reach), color=token("text"), linewidth=1, linestyle="--")
+    middle = np.median(own_reach(bank.reach, bank.lags))
+    if np.isfinite(middle):
+        reach.axvline(middle, color=token("text"), linewidth=1, linestyle="--")
     spectrum.set_xscale(rhythm_scale(bank))
     in_bases(impulse.xaxis)
     in_bases(reach.xaxis)
     in_bases(reach.yaxis)
     finish_axes(impulse, headline(bank), notes(bank, drawn, channels is None), x="lag (bases back)", y="response")
     finish_axes(spectrum, "Spectrum", ["same channels"], x="frequency (cycles per base)", y="magnitude")
-    middle = f"95 % of energy, median {np.median(bank.reach):,.3g}"
-    finish_axes(reach, "Reach of all", [middle], x="reach (bases)", y="channels")
+    words = f"median {middle:,.3g}" if np.isfinite(middle) else "most do not fade within these lags"
+    finish_axes(reach, "Reach of all", [f"95 % of energy, {words}"], x="reach (bases)", y="channels")
     return np.array([impulse, spectrum, reach])

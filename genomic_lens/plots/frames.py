@@ -117,13 +117,16 @@ def span(start: float, stop: float, axis: str = "x") -> dict:
 def own_axes(ax: Axes | None, width: float, height: float) -> Axes:
     """The Axes given, or new ones on a figure of this size in inches, in the colours of the theme.
 
+    The figure around Axes that were given has the background of the theme, too, or titles could not be read on it.
+
     Examples
     --------
     >>> own_axes(None, 6, 2).figure.get_size_inches().tolist()
     [6.0, 2.0]
     """
     if ax is None:
-        ax = plt.subplots(figsize=(width, height), facecolor=token("background"), layout="constrained")[1]
+        ax = plt.subplots(figsize=(width, height), layout="constrained")[1]
+    ax.figure.set_facecolor(token("background"))
     ax.set_facecolor(token("background"))
     return ax
 
@@ -162,6 +165,7 @@ def finish_axes(ax: Axes, headline: str, notes: Sequence[str] = (), x: str = "",
     ax.set_xlabel(x, size=10, color=token("text"))
     ax.set_ylabel(y, size=10, color=token("text"))
     ax.tick_params(labelsize=9, colors=token("muted"), length=3)
+    ax.tick_params(which="minor", colors=token("muted"))
     for spine in ax.spines.values():
         spine.set(color=token("border"), linewidth=0.8)
     sns.despine(ax=ax)
@@ -238,7 +242,7 @@ def named_ticks(letters: str, start: int, upright: bool = False) -> dict:
         letter if place % 10 else f"{place:,} {letter}" if upright else f"{letter}<br>{place:,}"
         for place, letter in zip(places, letters, strict=True)
     ]
-    font = {"family": CODE_FONT, "size": 9 if len(letters) <= 60 else 7}
+    font = {"family": CODE_FONT, "size": min(9, 420 // len(letters))}
     return {"tickvals": list(places), "ticktext": told, "tickfont": font, "tickangle": 0, "ticks": "", "dtick": None}
 
 # %% ../../nbs/plots/05_frames.ipynb #379f4676

@@ -93,7 +93,7 @@ MARKS = {3.0: "codon", 10.5: "helix"}  # periods in bases
 
 
 def turns(bank: ModeBank) -> bool:
-    """Whether some mode turns.
+    """Whether some mode turns, that is, goes from plus to minus and back in a period rather than only fades.
 
     Examples
     --------
@@ -143,10 +143,10 @@ def turning_notes(bank: ModeBank) -> list[str]:
     Examples
     --------
     >>> turning_notes(ModeBank(2, np.array([[2.0, 3.0]]), np.array([[3.0, 3.0]]), np.array([[0.4, 0.6]])))
-    ['60 % of the energy turns before half is lost', 'grey: fades first']
+    ['60 % of the energy oscillates before half is lost', 'grey: fades before one period is over']
     """
     share = percent(heard(bank).sum() / len(bank.energy))
-    return [f"{share} of the energy turns before half is lost", "grey: fades first"]
+    return [f"{share} of the energy oscillates before half is lost", "grey: fades before one period is over"]
 
 
 def alternative(bank: ModeBank) -> str:
@@ -158,7 +158,8 @@ def alternative(bank: ModeBank) -> str:
     'Half of the energy of 2 modes of layer 2 is in half-lives of up to 80 bases; they go from 5 to 80 bases.'
     """
     shortest, longest = bank.half_lives.min(), bank.half_lives.max()
-    ending = f"; {percent(heard(bank).sum() / len(bank.energy))} of it turns before half is lost" if turns(bank) else ""
+    share = percent(heard(bank).sum() / len(bank.energy))
+    ending = f"; {share} of it oscillates before half is lost" if turns(bank) else ""
     return (
         f"Half of the energy of {bank.energy.size:,} modes of layer {bank.layer} is in half-lives of up to "
         f"{bank.half_life:,.3g} bases; they go from {shortest:,.3g} to {longest:,.3g} bases{ending}."

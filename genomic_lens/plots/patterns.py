@@ -16,14 +16,16 @@ from .curves import Curve, Panel, draw_panels, plot_panels
 from .filters import reach_colours
 from .modes import MARKS
 from .style import format_base, token
-from .words import describe, q_words
+from .words import count_of, describe, q_words
 from ..records import ConvolutionPatterns, PositionalPatterns
+from ..records.attention import own_reach
 
 # %% auto #0
-__all__ = ['DEPTH', 'FARTHER', 'LEAST_LAGS', 'NEAR', 'by_strength', 'of_largest', 'lag_panel', 'spectrum_panel', 'delay_panel',
-           'life_panel', 'headline', 'notes', 'convolution_panels', 'plot_convolution_patterns',
-           'draw_convolution_patterns', 'listed', 'name_of', 'near_curve', 'far_curve', 'rhythm_panel', 'best_rhythm',
-           'positional_panels', 'positional_notes', 'plot_positional_patterns', 'draw_positional_patterns']
+__all__ = ['DEPTH', 'FARTHER', 'LEAST_LAGS', 'DELAY_WORDS', 'NEAR', 'by_strength', 'of_largest', 'lag_panel', 'spectrum_panel',
+           'delay_panel', 'life_panel', 'still_words', 'headline', 'notes', 'convolution_panels',
+           'plot_convolution_patterns', 'draw_convolution_patterns', 'listed', 'name_of', 'near_curve', 'far_curve',
+           'rhythm_panel', 'best_rhythm', 'positional_panels', 'positional_notes', 'plot_positional_patterns',
+           'draw_positional_patterns']
 
 # %% ../../nbs/plots/45_patterns.ipynb #175aee72
 DEPTH = 1e-4  # of the largest, at which a logarithmic axis of strengths ends
@@ -62,6 +64,9 @@ def lag_panel(record: ConvolutionPatterns) -> Panel:
     return Panel("Lag profile", "lag (bases back)", "strength (largest: 1)", curves, log="y", notes=notes(record)[1:2])
 
 # %% ../../nbs/plots/45_patterns.ipynb #30b4269a
+DELAY_WORDS = ("bases by which a rhythm comes out late", "half of the channels lie between the quartiles")
+
+
 def spectrum_panel(record: ConvolutionPatterns) -> Panel:
     """Which frequencies are let through."""
     curve = Curve(record.frequencies, by_strength(record, record.spectrum), "filters alone", token("accent"))
@@ -71,34 +76,52 @@ def spectrum_panel(record: ConvolutionPatterns) -> Panel:
 
 
 def delay_panel(record: ConvolutionPatterns) -> Panel:
-    """By how much each frequency is held back: median and quarters of the channels."""
+    """The group delay: how many bases later a rhythm of each frequency comes out than it went in.
+
+    The median over the channels, and the quartiles, between which half of the channels lie.
+    """
     heard = np.isfinite(record.group_delay).any(0)
     quarters = np.nanquantile(record.group_delay[:, heard], [0.25, 0.5, 0.75], axis=0)
     curves = [
         Curve(record.frequencies[heard], line, name, token("muted" if look == "dashed" else "accent"), look)
         for line, name, look in zip(
-            quarters, ("quarters", "median", "quarters"), ("dashed", "line", "dashed"), strict=True
+            quarters, ("quartiles", "median", "quartiles"), ("dashed", "line", "dashed"), strict=True
         )
     ]
-    return Panel("Group delay", "frequency (cycles per base)", "delay (bases)", curves, notes=["over channels"])
+    return Panel("Group delay", "frequency (cycles per base)", "delay (bases)", curves, notes=DELAY_WORDS)
 
 
 def life_panel(record: ConvolutionPatterns) -> Panel:
-    """How many channels have at most a half-life, or a receptive field."""
-    parts = (("half-life", record.half_lives), ("95 % of the energy", record.reach))
+    """How many channels have at most a half-life, or a receptive field; filters that do not fade have none."""
+    fading = own_reach(record.reach, record.lags)
+    parts = (("half-life", record.half_lives), ("95 % of the energy within", fading))
     curves = []
     for colour, (name, values) in zip(token("series"), parts, strict=False):
         known = np.sort(values[np.isfinite(values)])
+        if not len(known):
+            continue
         shares = 100 * np.arange(1, len(known) + 1) / max(len(values), 1)
         curves.append(Curve(np.maximum(known, 1), shares, name, colour))
-    read = f"half-lives of the {record.read_from}"
-    return Panel("How long", "bases, or fewer (from 1)", "channels (%)", curves, log="x", notes=[read])
+    still = int(np.isinf(fading).sum())
+    words = [f"half-lives of the {record.read_from}", still_words(still, len(record.lags))]
+    return Panel("How long", "bases, or fewer (from 1)", "channels (%)", curves, log="x", notes=words)
+
+
+def still_words(count: int, lags: int) -> str:
+    """How many filters do not fade within the lags that were read.
+
+    Examples
+    --------
+    >>> still_words(3, 2000), still_words(0, 2000)
+    ('3 do not fade within 2,000 lags', '')
+    """
+    return f"{count:,} do{'es' * (count == 1)} not fade within {lags:,} lags" if count else ""
 
 # %% ../../nbs/plots/45_patterns.ipynb #e855a3bd
 def headline(record: ConvolutionPatterns) -> str:
     """Which filters these are, and the number that says most."""
     which = f", set {record.index}" if record.index else ""
-    return f"Filters of layer {record.layer}{which}: median half-life {np.nanmedian(record.half_lives):,.3g} bases"
+    return f"Filters of layer {record.layer}{which}: median half-life {count_of(np.nanmedian(record.half_lives))} bases"
 
 
 def notes(record: ConvolutionPatterns) -> list[str]:

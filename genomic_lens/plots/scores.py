@@ -122,12 +122,13 @@ def plot_scores(scores: dict[str, Score], baselines: Baselines | None = None) ->
     for name, word in zip(scores, words, strict=True):
         place = {"x": 1.01, "xref": "paper", "xanchor": "left", "y": name, "showarrow": False}
         figure.add_annotation(text=word, **place, font={"color": token("muted")})
-    figure.update_xaxes(title="score", zeroline=False)
+    figure.update_xaxes(title="score", title_standoff=4, zeroline=False)
     figure.update_yaxes(autorange="reversed", showgrid=True)
-    below = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0, "xanchor": "left"}
+    below = {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}
     figure.update_layout(legend=below, showlegend=bool(marks))
-    finish_figure(figure, "Scores", notes(scores), 110 + 42 * len(scores), describe(scores))
-    return figure.update_layout(margin_r=170)
+    room = 22 * -(-len(figure.data) // 2) if marks else 0  # two names in a row of the legend, below the axis
+    finish_figure(figure, "Scores", notes(scores), 110 + 42 * len(scores) + room, describe(scores))
+    return figure.update_layout(margin={"r": 170, "b": 64 + room})
 
 # %% ../../nbs/plots/80_scores.ipynb #4054bfc8
 def draw_scores(scores: dict[str, Score], baselines: Baselines | None = None, ax: Axes | None = None) -> Axes:

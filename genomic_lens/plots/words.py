@@ -16,6 +16,7 @@ from genomic_lens.records import (
     Attribution, AttentionSummary, ChunkMap, ConvolutionPatterns, FeatureEnrichment, FilterBank, HiddenAttention,
     ModeBank, Motif, PooledAttention, PositionalPatterns,
 )  # fmt: skip
+from ..records.attention import own_reach
 
 # %% auto #0
 __all__ = ['describe', 'sum_words', 'made', 'cell_words', 'span_words', 'map_words', 'names_path', 'q_words', 'count_of',
@@ -256,11 +257,17 @@ def count_of(value: float) -> str:
 @describe.register
 def _(record: ConvolutionPatterns) -> str:
     turning = record.periods[np.isfinite(record.periods)]
-    rhythm = f"; {len(turning):,} turn, half of them in {np.median(turning):.3g} bases or less" if len(turning) else ""
+    rhythm = ""
+    if count := len(turning):
+        rhythm = f"; {count:,} oscillate{'s' * (count == 1)}, half of them with a period of at most "
+        rhythm += f"{np.median(turning):.3g} bases"
+    lags = record.impulse.shape[-1]
+    far = f"half have 95 % of their energy within {count_of(np.median(record.reach))} bases"
+    if np.isinf(np.median(own_reach(record.reach, record.lags))):
+        far = f"most do not fade within the first {lags:,} lags"
     return (
         f"Of {len(record.reach):,} filters of layer {record.layer}, half fade to one half within "
-        f"{count_of(np.nanmedian(record.half_lives))} bases, and half keep 95 % of the energy of their first "
-        f"{record.impulse.shape[-1]:,} lags within {count_of(np.median(record.reach))} bases{rhythm}."
+        f"{count_of(np.nanmedian(record.half_lives))} bases, and {far}{rhythm}."
     )
 
 

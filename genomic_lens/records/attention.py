@@ -12,7 +12,7 @@ import numpy as np
 from .store import Record
 
 # %% auto #0
-__all__ = ['HiddenAttention', 'FilterBank', 'ModeBank']
+__all__ = ['FADED', 'HiddenAttention', 'own_reach', 'FilterBank', 'ModeBank']
 
 # %% ../../nbs/records/30_attention.ipynb #606edfa4
 @dataclass(frozen=True)
@@ -83,6 +83,31 @@ class HiddenAttention(Record):
 
         rows, columns = np.meshgrid(np.arange(*self.rows), np.arange(*self.columns), indexing="ij")
         return pd.DataFrame({"row": rows.ravel(), "column": columns.ravel(), "weight": self.weights.ravel()})
+
+# %% ../../nbs/records/30_attention.ipynb #79598854
+FADED = 0.8  # of the lags that were read: a filter that reaches farther has not faded within them
+
+
+def own_reach(reach: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Reaches of the filters that fade within the lags that were read, infinite of the others.
+
+    Parameters
+    ----------
+    reach : (channels,) array
+        Bases within which 95 % of the energy lies.
+    lags : (taps,) array
+        That were read.
+
+    Returns
+    -------
+    (channels,) array
+
+    Examples
+    --------
+    >>> own_reach(np.array([12, 95]), np.arange(100)).tolist()
+    [12.0, inf]
+    """
+    return np.where(reach < FADED * np.abs(lags).max(initial=0), reach, np.inf)
 
 # %% ../../nbs/records/30_attention.ipynb #bef91495
 @dataclass(frozen=True)

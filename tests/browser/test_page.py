@@ -206,6 +206,19 @@ def test_a_map_of_sixty_bases_has_their_letters_at_both_axes(browse):
 
 
 @needs_browser
+def test_filters_that_do_not_fade_have_no_bracket_and_say_so(browse):
+    shown = lens(views=1)
+    page, _ = browse(page_of(shown))
+    assert [element.attributes["d"] for element in page.find("gl-reach", "track")] != [""]
+    flat = tuple(replace(bank, reach=np.full(len(bank.reach), len(bank.lags) - 3)) for bank in shown.filters)
+    page, _ = browse(page_of(replace(shown, filters=flat)))
+    assert "do not fade within the" in next(
+        element.text for element in page.tags("strong") if element.panel == "filters"
+    )
+    assert [element.attributes["d"] for element in page.find("gl-reach", "track")] == [""]
+
+
+@needs_browser
 def test_a_row_names_the_base_that_it_draws_on(browse):
     shown = lens(views=1)
     view = shown.views[0]

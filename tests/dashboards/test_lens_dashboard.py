@@ -279,7 +279,9 @@ def test_html_of_the_panels_is_escaped():
         assert "<script>" not in markup
 
 
-@pytest.mark.parametrize(("gap", "words"), [(0.0, "> 99.99999 %"), (3e-6, "99.9997 %"), (0.02, "does not add up: off by 2 %")])
+@pytest.mark.parametrize(
+    ("gap", "words"), [(0.0, "> 99.99999 %"), (3e-6, "99.9997 %"), (0.02, "does not add up: off by 2 %")]
+)
 def test_the_share_that_adds_up_has_the_digits_that_matter(gap, words):
     record = Attribution("ACGT", np.ones(4), "a", "rules", "mean", 4.0, 0.0, gap)
     assert words in adds_up(record)

@@ -87,8 +87,8 @@ def test_periods_have_a_panel_and_are_grey_where_nothing_is_left_to_turn(turning
     assert at(bars(figure, "periods of what fades first"), 3) == pytest.approx(5)
     assert at(bars(figure, "periods of what fades first"), 10.5) == pytest.approx(10)
     assert at(bars(figure, "periods of what fades first"), 400) == pytest.approx(15)
-    assert "40 % of the energy turns before half is lost" in figure.layout.title.text
-    assert "40 % of the energy turns before half is lost" in words(draw_modes(turning)[1])
+    assert "40 % of the energy oscillates before half is lost" in figure.layout.title.text
+    assert "40 % of the energy oscillates before half is lost" in words(draw_modes(turning)[1])
 
 
 def test_a_mode_that_turns_once_while_half_is_lost_is_heard(turning):
@@ -128,7 +128,7 @@ def test_both_themes_take_their_colours_and_render(turning, theme):
 
 def test_the_figure_has_words_for_those_who_cannot_see_it(turning):
     alt = plot_modes(turning).layout.meta["alt"]
-    assert "half-lives of up to 40 bases; they go from 2 to 500 bases; 40 % of it turns" in alt
+    assert "half-lives of up to 40 bases; they go from 2 to 500 bases; 40 % of it oscillates" in alt
 
 
 def test_silent_filters_are_drawn_and_not_guessed(fading):

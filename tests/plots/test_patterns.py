@@ -84,7 +84,7 @@ def test_the_loudest_frequency_is_at_the_mark_of_the_codon(filters):
     assert {note.text for note in figure.layout.annotations} == {"3: codon", "10.5: helix"}
 
 
-def test_delays_are_quarters_of_the_channels_that_answer(filters):
+def test_delays_are_quartiles_of_the_channels_that_answer(filters):
     median = named(plot_convolution_patterns(filters))["median"][0]
     np.testing.assert_allclose(median.y[0], filters.group_delay[0, 0])
     np.testing.assert_allclose(median.y[10], filters.group_delay[:, 10].mean())
@@ -115,11 +115,23 @@ def test_paper_shows_the_same(filters):
 
 def test_alternative_text_of_filters_tells_the_medians(filters):
     assert describe(filters) == (
-        "Of 2 filters of layer 2, half fade to one half within 25 bases, and half keep 95 % of the energy of their "
-        f"first {filters.impulse.shape[-1]:,} lags within 53.5 bases; 1 turn, half of them in 3 bases or less."
+        "Of 2 filters of layer 2, half fade to one half within 25 bases, and half have 95 % of their energy "
+        "within 53.5 bases; 1 oscillates, half of them with a period of at most 3 bases."
     )
     assert plot_convolution_patterns(filters).layout.meta["alt"] == describe(filters)
-    assert "turn" not in describe(replace(filters, periods=np.full(2, np.inf)))
+    assert "oscillate" not in describe(replace(filters, periods=np.full(2, np.inf)))
+
+
+def test_filters_that_do_not_fade_have_no_reach(filters):
+    """Of a flat filter 95 % of the energy lies within 95 % of the lags, which says where reading ended."""
+    name = "95 % of the energy within"
+    assert named(plot_convolution_patterns(filters))[name][0].x.tolist() == [21, 86]
+    one, none = (replace(filters, reach=np.array(reach)) for reach in ([21.0, 113.0], [113.0, 114.0]))
+    assert named(plot_convolution_patterns(one))[name][0].x.tolist() == [21]
+    assert named(plot_convolution_patterns(one))[name][0].y.tolist() == [50]
+    assert "1 does not fade within 120 lags" in words(draw_convolution_patterns(one)[3])
+    assert name not in named(plot_convolution_patterns(none))
+    assert "most do not fade within the first 120 lags" in describe(none)
 
 
 # --- positions --------------------------------------------------------------------------------------------------------

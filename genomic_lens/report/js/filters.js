@@ -1,5 +1,6 @@
 /* The lens, part 6: the long filters of a layer. */
 
+const FADED = 0.8; // of the lags shown: a filter that reaches farther has not faded within them
 const SORT_WORDS = { reach: "longest reach", energy: "most energy" };
 
 const trace = (xs, ys, x, y) =>
@@ -27,7 +28,7 @@ function filterPanel(lens) {
   const [key, impulse, pair] = ["key", "impulse", "pair"].map((name) => make("div", { class: `gl-${name}` }));
   const [spectrum, ranks] = [make("div"), make("div")];
   pair.append(spectrum, ranks);
-  let record, shown, first, last, x, cursor, other, spelled;
+  let record, shown, first, last, x, cursor, other, spelled, unending;
 
   function draw() {
     record = pick(lens.payload.filters);
@@ -37,7 +38,9 @@ function filterPanel(lens) {
     const reach = lens.read(record.reach).values;
     const middle = Math.round(median(reach));
     [first, last] = [Math.min(...record.lags), Math.max(...record.lags) + 1];
-    lens.reach = [last > 1 ? middle : 0, first < 0 ? middle : 0];
+    const fades = middle < FADED * Math.max(last - 1, -first);
+    if (fades) lens.reach = [last > 1 ? middle : 0, first < 0 ? middle : 0];
+    unending = !fades && record.lags.length > 1;
     shown = record.strongest[sort];
     frame.body.replaceChildren(key, impulse, pair);
     const words = (channel) => `channel ${channel}: ${bases(reach[channel])}`;
@@ -46,8 +49,10 @@ function filterPanel(lens) {
     drawImpulse();
     drawSpectrum();
     drawRanks(reach, middle);
-    const told = make("strong", {}, `median reach ${bases(middle)}`);
+    const told = make("strong", {}, unending ? `most filters do not fade within the ${record.lags.length} lags shown`
+      : `median reach ${bases(middle)}`);
     const drawn = `${shown.length} of ${reach.length} channels drawn, the band spans all.`;
+    if (unending) return frame.foot.replaceChildren(told, `, so no reach is drawn. ${drawn}`);
     return frame.foot.replaceChildren(told, ` (95 % of a filter's energy lies within its reach). ${drawn}`);
   }
   function drawImpulse() {
@@ -106,6 +111,7 @@ function filterPanel(lens) {
     const from = back ? `back to base ${whole(Math.max(0, lens.base - back))}` : "";
     const to = ahead ? `ahead to base ${whole(Math.min(sequence.length - 1, lens.base + ahead))}` : "";
     const words = [from, to].filter(Boolean).join(" and ") || "no other base";
+    if (unending) return frame.say(lens.base, "");
     return frame.say(lens.base, `From ${lens.word(lens.base)} the median filter reaches ${words}.`);
   }
   return { ...frame, draw, mark };
