@@ -204,7 +204,8 @@ def check_lengths(dataset: Dataset, which: str, limit: int, cut_to: int | None =
     >>> check_lengths([{"input_ids": [7, 8]}], "training", limit=2)
     """
     sequences = getattr(dataset, "sequences", None)
-    longest = 0 if sequences is None else max(range(len(sequences)), key=lambda index: len(sequences[index]))
+    length = getattr(sequences, "length", lambda index: len(sequences[index]))  # of windows, without reading them
+    longest = 0 if sequences is None else max(range(len(sequences)), key=length)
     tokens = min(len(dataset[longest]["input_ids"]), cut_to or np.inf)
     if tokens > limit:
         raise DataError(

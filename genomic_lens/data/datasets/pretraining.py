@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from ..fasta import open_fasta
 from ..readers.annotation import read_bed
+from ..readers.genome_files import GenomeFile
 from ..readers.windows import PaddedWindow, padded_window
 from ..tokenizers import DNATokenizer
 from ..tokenizers.base import SequenceTokenizer
@@ -125,8 +124,8 @@ class PretrainingDataset(torch.utils.data.Dataset):
             )
         self.genome, self.length, self.tokenizer = Path(genome), length, tokenizer or DNATokenizer()
         self.shift, self.reverse_complement, self.most_unknown = shift, reverse_complement, most_unknown
-        self.seed, self.epoch, self._open = seed, 0, None
-        self.lengths = {name: len(record) for name, record in self.records.items()}
+        self.seed, self.epoch, self.file = seed, 0, GenomeFile(genome)
+        self.lengths = self.file.lengths
         table = read_bed(intervals) if isinstance(intervals, (str, Path)) else intervals
         self.places = None if table is None else places_within(table, self.lengths, length)
         room = sum(size // length for size in self.lengths.values())
@@ -139,13 +138,7 @@ class PretrainingDataset(torch.utils.data.Dataset):
     @property
     def records(self):
         """The genome, opened by whoever asks first in this process."""
-        if self._open is None:
-            stack = ExitStack()
-            self._open = stack.enter_context(open_fasta(self.genome)), stack
-        return self._open[0]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": None}
+        return self.file.records
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose windows are drawn."""

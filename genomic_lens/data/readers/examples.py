@@ -5,6 +5,7 @@
 # %% ../../../nbs/data/readers/40_examples.ipynb #bdcf154e
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from .text_files import open_text
 from ...errors import ConfigurationError, DataError
 
 # %% auto #0
-__all__ = ['SEQUENCE_COLUMNS', 'LABEL_COLUMNS', 'ending', 'read_examples', 'column_of', 'filled', 'load_genomic_sequences',
-           'load_labels']
+__all__ = ['SEQUENCE_COLUMNS', 'LABEL_COLUMNS', 'ending', 'example_parts', 'delimited_parts', 'read_examples', 'column_of',
+           'filled', 'load_genomic_sequences', 'load_labels']
 
 # %% ../../../nbs/data/readers/40_examples.ipynb #52c77288
 SEQUENCE_COLUMNS = ("sequence", "seq", "sequences", "dna_sequence", "rna_sequence", "protein_sequence", "protein")
@@ -36,6 +37,58 @@ def ending(path: str | Path) -> str:
     return name.suffix.lower()
 
 # %% ../../../nbs/data/readers/40_examples.ipynb #1296aba7
+def example_parts(path: str | Path, rows: int | None = 5000) -> Iterator[pd.DataFrame]:
+    """The table of `read_examples` in parts of so many rows, of which one is held at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+    rows : int or None
+        In a part of CSV or TSV; the other formats, and with None all, are one part.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is empty.
+    ConfigurationError
+        For another ending.
+
+    Examples
+    --------
+    >>> sum(len(part) for part in example_parts("train.csv"))  # doctest: +SKIP
+    4400000
+    """
+    kind = ending(path)
+    if kind not in (*_TABLES, ".jsonl", ".parquet"):
+        names = ".csv, .tsv, .txt, .jsonl or .parquet"
+        raise ConfigurationError(f"{path} ends with {kind or 'nothing'}; expected {names}.")
+    try:
+        if kind == ".parquet":
+            parts = [pd.read_parquet(path)]
+        elif kind == ".jsonl":
+            with open_text(path) as text:
+                parts = [pd.read_json(text, lines=True)]
+        else:
+            parts = delimited_parts(path, _TABLES[kind], rows)
+        for part in parts:
+            if part.empty:
+                raise DataError(f"{path} holds no row below its header.")
+            yield part
+    except (ValueError, OSError, ImportError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} cannot be read as a table ({error}).") from error
+
+
+def delimited_parts(path: str | Path, separator: str, rows: int | None) -> Iterator[pd.DataFrame]:
+    """Parts of a text file with a header; all of it at once where no number of rows is given."""
+    with open_text(path) as text:
+        if rows is None:
+            yield pd.read_csv(text, sep=separator)
+        else:
+            yield from pd.read_csv(text, sep=separator, chunksize=rows)
+
+# %% ../../../nbs/data/readers/40_examples.ipynb #60b6654f
 def read_examples(path: str | Path) -> pd.DataFrame:
     """A table of examples: CSV, TSV, JSON lines or Parquet.
 
@@ -60,23 +113,7 @@ def read_examples(path: str | Path) -> pd.DataFrame:
     >>> read_examples("train.csv").columns.tolist()  # doctest: +SKIP
     ['sequence', 'label']
     """
-    kind = ending(path)
-    if kind not in (*_TABLES, ".jsonl", ".parquet"):
-        names = ".csv, .tsv, .txt, .jsonl or .parquet"
-        raise ConfigurationError(f"{path} ends with {kind or 'nothing'}; expected {names}.")
-    try:
-        if kind == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            with open_text(path) as text:
-                lines = kind == ".jsonl"
-                table = pd.read_json(text, lines=True) if lines else pd.read_csv(text, sep=_TABLES[kind])
-    except (ValueError, OSError, ImportError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} cannot be read as a table ({error}).") from error
-    if table.empty:
-        raise DataError(f"{path} holds no row below its header.")
+    [table] = example_parts(path, rows=None)
     return table
 
 

@@ -5,7 +5,8 @@
 # %% ../../../nbs/data/suites/40_chromatin.ipynb #c1debc57
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,19 @@ import pandas as pd
 import torch
 
 from ..datasets.pretraining import Place, count_padded, places_within
-from ..fasta import open_fasta
-from ..readers.examples import read_examples
-from ..readers.windows import padded_window
+from ..readers.examples import example_parts
+from ..readers.genome_files import GenomeFile, WindowSequences
 from ..tokenizers import DNATokenizer
 from ..tokenizers.base import SequenceTokenizer
 from ...errors import DataError
 
 # %% auto #0
-__all__ = ['place_columns', 'ChromatinProfileDataset']
+__all__ = ['place_columns', 'label_columns', 'is_counted', 'contig_names', 'check_version', 'read_profile',
+           'ChromatinProfileDataset']
 
 # %% ../../../nbs/data/suites/40_chromatin.ipynb #a8eab0e3
-_CONTIG, _START, _STOP = ("chrom", "contig", "chr", "chromosome"), ("start", "chromstart"), ("stop", "end", "chromend")
+_CONTIG, _START = ("chrom", "contig", "chr", "chromosome", "chr_no"), ("start", "chromstart")
+_STOP = ("stop", "end", "chromend")
 
 
 def place_columns(columns: Sequence[str], path: str | Path) -> list[str]:
@@ -48,15 +50,90 @@ def place_columns(columns: Sequence[str], path: str | Path) -> list[str]:
     return found
 
 # %% ../../../nbs/data/suites/40_chromatin.ipynb #5b6f90de
+def label_columns(part: pd.DataFrame, places: Sequence[str]) -> tuple[str, ...]:
+    """Columns of labels: beside ``Chr_No`` those that begin with ``y_``, else all of numbers that are no places.
+
+    Examples
+    --------
+    >>> label_columns(pd.DataFrame({"Unnamed: 0": [0], "Chr_No": [0], "y_0": [1]}), ["Chr_No"])
+    ('y_0',)
+    """
+    if is_counted(places[0]):
+        return tuple(name for name in part if str(name).startswith("y_"))
+    return tuple(name for name in part if name not in places and pd.api.types.is_numeric_dtype(part[name]))
+
+
+def is_counted(column: str) -> bool:
+    """Whether a column has numbers of chromosomes, from 0, rather than names."""
+    return str(column).lower().startswith("chr_no")
+
+
+def contig_names(column: pd.Series, known: Mapping[str, int]) -> pd.Series:
+    """Contigs as a genome spells them; of a column ``Chr_No`` the numbers count chromosomes from 0.
+
+    Examples
+    --------
+    >>> contig_names(pd.Series([0, 22], name="Chr_No"), {"chr1": 9, "chrX": 9}).tolist()
+    ['chr1', 'chrX']
+    >>> contig_names(pd.Series(["chr2"], name="chrom"), {"2": 9}).tolist()
+    ['2']
+    """
+    names = column.astype(str)
+    if is_counted(column.name):
+        numbers = {22: "X", 23: "Y"}
+        names = column.map(lambda number: f"chr{numbers.get(number, int(number) + 1)}")
+    spelt = {name: next((one for one in (name, name.removeprefix("chr"), f"chr{name}") if one in known), name)
+             for name in names.unique()}  # fmt: skip
+    return names.map(spelt)
+
+
+def check_version(data_path: str | Path, columns: Sequence[str], genome: str | Path) -> None:
+    """Refuse places on one version of the human genome beside the bases of another, as far as names tell.
+
+    Examples
+    --------
+    >>> check_version("train_hg38.csv", ["chrom"], "hg38.ml.fa")
+    """
+    text = " ".join([Path(data_path).name, *map(str, columns)])
+    places, bases = (set(re.findall(r"hg\d+", one.lower())) for one in (text, Path(genome).name))
+    if places and bases and not places & bases:
+        raise DataError(
+            f"{data_path} holds places on {', '.join(sorted(places))}, and {genome} is by its name another genome; "
+            "pass the genome that the places are on."
+        )
+
+# %% ../../../nbs/data/suites/40_chromatin.ipynb #5acf7d9c
+def read_profile(data_path: str | Path) -> tuple[pd.DataFrame, tuple[str, ...], np.ndarray]:
+    """Places, names of labels, and (places, labels) of 0 and 1 of a table.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or a label is neither 0 nor 1.
+    """
+    places, labels, columns, names = [], [], None, ()
+    for part in example_parts(data_path):
+        if columns is None:
+            columns = place_columns(part.columns, data_path)
+            names = label_columns(part, columns)
+        values = part[list(names)].to_numpy()
+        if not np.isin(values, (0, 1)).all():
+            raise DataError(f"{data_path} holds labels other than 0 and 1; expected yes or no in each.")
+        places.append(part[columns])
+        labels.append(values.astype(np.uint8))
+    return pd.concat(places, ignore_index=True), tuple(map(str, names)), np.concatenate(labels)
+
+# %% ../../../nbs/data/suites/40_chromatin.ipynb #333b4a53
 class ChromatinProfileDataset(torch.utils.data.Dataset):
     """Windows of a genome with many labels of 0 or 1.
 
     Parameters
     ----------
     data_path : str or Path
-        A table of contig, start and stop (0-based, half-open) and a column a label.
+        A table of contig, start and stop (0-based, half-open) and a column a label; or HyenaDNA's, of Chr_No, Start,
+        End and columns y_….
     genome : str or Path
-        FASTA file of the genome that the places are on.
+        FASTA file of the genome that the places are on, such as hg19 or hg38, with or without "chr" before names.
     length : int
         Bases in a window around the middle of each place.
     tokenizer : SequenceTokenizer or None
@@ -66,13 +143,16 @@ class ChromatinProfileDataset(torch.utils.data.Dataset):
 
     Attributes
     ----------
+    sequences : sequence of str
+        Read from the genome one at a time.
     padded : int
         Windows that pass an end of their contig; they have N there, and a log entry says how many.
 
     Raises
     ------
     DataError
-        If a column is missing, a label is neither 0 nor 1, their number is another, or a place lies outside.
+        If a column is missing, a label is neither 0 nor 1, their number is another, a place lies outside, or the table
+        and the genome are by their names of different versions.
 
     References
     ----------
@@ -92,22 +172,17 @@ class ChromatinProfileDataset(torch.utils.data.Dataset):
         tokenizer: SequenceTokenizer | None = None,
         labels: int | None = None,
     ):
-        table = read_examples(data_path)
-        columns = place_columns(table.columns, data_path)
-        rest = table.drop(columns=columns)
-        self.label_names = tuple(name for name in rest if pd.api.types.is_numeric_dtype(rest[name]))
-        values = rest[list(self.label_names)].to_numpy()
-        if not np.isin(values, (0, 1)).all():
-            raise DataError(f"{data_path} holds labels other than 0 and 1; expected yes or no in each.")
+        table, self.label_names, self.labels = read_profile(data_path)
         if not self.label_names or (labels is not None and labels != len(self.label_names)):
             raise DataError(f"{data_path} has {len(self.label_names)} columns of labels; expected {labels or 'some'}.")
-        self.labels, self.genome, self.tokenizer = values.astype(np.uint8), Path(genome), tokenizer or DNATokenizer()
-        places = table[columns].set_axis(["contig", "start", "stop"], axis=1)
-        with open_fasta(genome) as records:
-            sizes = {name: len(record) for name, record in records.items()}
-            self.places: list[Place] = places_within(places.astype({"contig": str}), sizes, length)
-            self.padded = count_padded(self.places, sizes)
-            self.sequences = [padded_window(records, *place).sequence for place in self.places]
+        check_version(data_path, table.columns, genome)
+        self.genome, self.tokenizer = Path(genome), tokenizer or DNATokenizer()
+        file = GenomeFile(genome)
+        places = table.set_axis(["contig", "start", "stop"], axis=1)
+        places["contig"] = contig_names(table.iloc[:, 0], file.lengths)
+        self.places: list[Place] = places_within(places, file.lengths, length)
+        self.padded = count_padded(self.places, file.lengths)
+        self.sequences = WindowSequences(file, self.places)
 
     def __len__(self) -> int:
         return len(self.places)

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
 from ..alphabets import reverse_complement
 from ..datasets.pretraining import drawn_place
-from ..fasta import open_fasta
+from ..readers.genome_files import Contig, GenomeFile
 from ..tokenizers import DNATokenizer
 from ..tokenizers.base import SequenceTokenizer
 from ...errors import ConfigurationError, DataError
@@ -52,13 +51,14 @@ def species_name(name: str) -> str:
     return name
 
 # %% ../../../nbs/data/suites/30_species.ipynb #f1280b65
-def read_species(folder: str | Path, contigs: Sequence[str] | None = None) -> dict[str, dict[str, str]]:
-    """Contigs of each species in a folder.
+def read_species(folder: str | Path, contigs: Sequence[str] | None = None) -> dict[str, dict[str, Contig]]:
+    """Contigs of each species in a folder; their bases are read when a part of them is asked for.
 
     Parameters
     ----------
     folder : str or Path
-        Holds a folder, a FASTA file (plain or gzipped) or a zip archive of FASTA files a species.
+        Holds a folder, a FASTA file (plain or gzipped) or a zip archive of FASTA files a species, which has its name
+        from it: `human/`, `human.fa`, `human.zip`.
     contigs : sequence of str or None
         Names of contigs to read; None: all.
 
@@ -84,31 +84,29 @@ def read_species(folder: str | Path, contigs: Sequence[str] | None = None) -> di
     return found
 
 
-def contigs_in(place: Path) -> dict[str, str]:
+def contigs_in(place: Path) -> dict[str, Contig]:
     """All contigs of a FASTA file, or of those in a folder or zip archive."""
     if place.suffix == ".zip":
-        with TemporaryDirectory() as scratch:
-            try:
-                with zipfile.ZipFile(place) as archive:
-                    names = [name for name in archive.namelist() if is_fasta(name)]
-                    paths = [Path(archive.extract(name, scratch)) for name in names]
-            except (zipfile.BadZipFile, OSError) as error:
-                raise DataError(f"{place} cannot be read as a zip archive ({error}).") from error
-            return {name: bases for path in paths for name, bases in contigs_in(path).items()}
-    if place.is_dir():
-        return {name: bases for path in sorted(place.rglob("*")) if path.is_file() and is_fasta(path.name)
-                for name, bases in contigs_in(path).items()}  # fmt: skip
-    with open_fasta(place) as records:
-        return {record.name: str(record[:]) for record in records}
+        try:
+            with zipfile.ZipFile(place) as archive:
+                names = [name for name in archive.namelist() if is_fasta(name)]
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{place} cannot be read as a zip archive ({error}).") from error
+        files = [GenomeFile(place, name) for name in names]
+    elif place.is_dir():
+        files = [GenomeFile(path) for path in sorted(place.rglob("*")) if path.is_file() and is_fasta(path.name)]
+    else:
+        files = [GenomeFile(place)]
+    return {name: Contig(file, name) for file in files for name in file.lengths}
 
-# %% ../../../nbs/data/suites/30_species.ipynb #5bbdf5b4
+# %% ../../../nbs/data/suites/30_species.ipynb #e3411ba2
 class SpeciesDataset(torch.utils.data.Dataset):
     """Random windows of several genomes, labelled with their species.
 
     Parameters
     ----------
-    folder : str or Path
-        As for `read_species`.
+    folder : str, Path or mapping
+        As for `read_species`; or what it gives: contigs by name, by species.
     length : int
         Bases in a window.
     count : int
@@ -136,7 +134,7 @@ class SpeciesDataset(torch.utils.data.Dataset):
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | Mapping[str, Mapping[str, Contig]],
         length: int,
         count: int,
         contigs: Sequence[str] | None = None,
@@ -146,7 +144,7 @@ class SpeciesDataset(torch.utils.data.Dataset):
     ):
         if length < 1 or count < 1:
             raise ConfigurationError(f"length={length}, count={count} came; expected at least one base and one window.")
-        genomes = read_species(folder, contigs)
+        genomes = folder if isinstance(folder, Mapping) else read_species(folder, contigs)
         self.contigs, self.label_names = list(genomes.values()), tuple(genomes)
         for name, genome in genomes.items():
             if max(map(len, genome.values())) < length:

@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
 from ...data.datasets import GenomicDataset, PretrainingDataset
 from ...data.fasta import open_fasta
 from ...data.readers import read_bed
+from ...data.readers.genome_files import Contig
 from ...data.suites import ChromatinProfileDataset, SpeciesDataset
-from ...data.suites.species import is_fasta, species_name
+from ...data.suites.species import contigs_in, is_fasta, species_name
 from ...data.tokenizers import DNATokenizer
 from ...errors import DataError
 from .embedded import tiles
@@ -24,8 +23,8 @@ from .registry import register_dataset
 from .suites import Special
 
 # %% auto #0
-__all__ = ['SOURCES', 'present', 'split_windows', 'genome_windows', 'chromosome', 'species_files', 'windows_of_species',
-           'species_windows', 'fixed', 'named_chromosomes', 'chromatin_profile']
+__all__ = ['SOURCES', 'Chromosomes', 'present', 'split_windows', 'genome_windows', 'chromosome', 'species_chromosomes',
+           'chromosomes_in', 'windows_of_species', 'species_windows', 'fixed', 'chromatin_profile']
 
 # %% ../../../nbs/training/experiments/24_genomes.ipynb #70401829
 _BASENJI = "https://storage.googleapis.com/basenji_barnyard2"
@@ -104,18 +103,21 @@ def chromosome(file: Path) -> str:
     return species_name(file.name).removeprefix("chr")
 
 
-def species_files(folder: Path, species: tuple[str, ...] | None) -> dict[str, dict[str, Path]]:
-    """Files of each species by chromosome.
+Chromosomes = dict[str, dict[str, Contig]]  # contigs by name, by chromosome
+
+
+def species_chromosomes(folder: Path, species: tuple[str, ...] | None) -> dict[str, Chromosomes]:
+    """Chromosomes of each species: the files of its folder, or the contigs of a FASTA file that has its name.
 
     Raises
     ------
     DataError
         If a species has none; it says what to fetch, and where to put it.
     """
-    there = sorted(place.name for place in folder.iterdir() if place.is_dir()) if folder.is_dir() else []
-    found = {name: {chromosome(file): file for file in sorted((folder / name).glob("chr*")) if is_fasta(file.name)}
-             for name in species or there}  # fmt: skip
-    missing = [name for name, files in found.items() if not files] or ([] if found else ["human"])
+    places = sorted(folder.iterdir()) if folder.is_dir() else []
+    there = {species_name(place.name): place for place in places if place.is_dir() or is_fasta(place.name)}
+    found = {name: chromosomes_in(there[name]) if name in there else {} for name in species or there}
+    missing = [name for name, chromosomes in found.items() if not chromosomes] or ([] if found else ["human"])
     if missing:
         raise DataError(
             f"There is no {folder / missing[0] / 'chr1.fna'}; fetch the chromosomes of {missing[0]}, a file each, "
@@ -124,14 +126,29 @@ def species_files(folder: Path, species: tuple[str, ...] | None) -> dict[str, di
     return found
 
 
-def windows_of_species(files: dict[str, dict[str, Path]], chosen: set[str], **options) -> SpeciesDataset:
-    """Windows of some chromosomes of each species."""
-    with TemporaryDirectory() as scratch:
-        for name, chromosomes in files.items():
-            Path(scratch, name).mkdir()
-            for number in chosen & set(chromosomes):
-                Path(scratch, name, chromosomes[number].name).symlink_to(chromosomes[number].resolve())
-        return SpeciesDataset(scratch, **options)
+def chromosomes_in(place: Path) -> Chromosomes:
+    """Chromosomes of a folder with a file for each, or of one file."""
+    if place.is_dir():
+        return {chromosome(file): contigs_in(file) for file in sorted(place.glob("chr*")) if is_fasta(file.name)}
+    return {name.removeprefix("chr"): {name: contig} for name, contig in contigs_in(place).items()}
+
+
+def windows_of_species(found: dict[str, Chromosomes], chosen: set[str], **options) -> SpeciesDataset:
+    """Windows of some chromosomes of each species.
+
+    Raises
+    ------
+    DataError
+        If a species has none of them.
+    """
+    genomes = {
+        name: {key: contig for number in sorted(chosen & set(one)) for key, contig in one[number].items()}
+        for name, one in found.items()
+    }
+    empty = [name for name, contigs in genomes.items() if not contigs]
+    if empty:
+        raise DataError(f"{empty[0]} has none of the chromosomes {', '.join(sorted(chosen))}; choose others.")
+    return SpeciesDataset(genomes, **options)
 
 # %% ../../../nbs/training/experiments/24_genomes.ipynb #ec8d2fa7
 @register_dataset("species")
@@ -147,15 +164,17 @@ def species_windows(
     seed: int = 0,
 ) -> dict[str, Dataset]:
     """Windows of several genomes, to tell their species; chromosomes listed under validation and test are held out."""
-    files, tokenizer = species_files(Path(folder), species), DNATokenizer(special=special)
+    found, tokenizer = species_chromosomes(Path(folder), species), DNATokenizer(special=special)
     held = {"validation": set(map(str, validation)), "test": set(map(str, test))}
-    every = {number for chromosomes in files.values() for number in chromosomes}
+    every = {number for chromosomes in found.values() for number in chromosomes}
     chosen = {"train": every - held["validation"] - held["test"]} | held
-    options = {"length": max_length, "count": max(1, count // len(files)), "tokenizer": tokenizer}
+    options = {"length": max_length, "count": max(1, count // len(found)), "tokenizer": tokenizer}
     drawn = {
-        split: windows_of_species(files, numbers, **options, seed=seed, reverse_complement=turned)
+        split: windows_of_species(
+            found, numbers, **options, seed=seed, reverse_complement=reverse_complement and split == "train"
+        )
         for split, numbers in chosen.items()
-        if (turned := reverse_complement and split == "train") or all(numbers & set(one) for one in files.values())
+        if split == "train" or all(numbers & set(one) for one in found.values())
     }
     return {"train": drawn.pop("train")} | {split: fixed(dataset) for split, dataset in drawn.items()}
 
@@ -167,25 +186,6 @@ def fixed(dataset: SpeciesDataset) -> GenomicDataset:
     return GenomicDataset(windows, labels, dataset.tokenizer, label_names=dataset.label_names)
 
 # %% ../../../nbs/training/experiments/24_genomes.ipynb #631020d9
-def named_chromosomes(file: Path, scratch: Path) -> Path:
-    """A table whose places have names of contigs: the file itself, or of HyenaDNA's a copy in a scratch folder."""
-    with file.open(encoding="utf-8") as source:
-        head = source.readline().rstrip("\n").split(",")
-        if "Chr_No" not in head:
-            return file
-        place = [head.index(name) for name in ("Chr_No", "Start", "End")]
-        labels = [column for column, name in enumerate(head) if name.startswith("y_")]
-        copy = scratch / file.name
-        with copy.open("w", encoding="utf-8") as target:
-            target.write(",".join(["chrom", "start", "end", *(head[column] for column in labels)]) + "\n")
-            for line in tqdm(source, desc=file.name, delay=2, leave=False):
-                cells = line.rstrip("\n").split(",")
-                number, start, end = (int(cells[column]) for column in place)
-                row = [f"chr{number + 1}", str(start), str(end), *(cells[column] for column in labels)]
-                target.write(",".join(row) + "\n")
-    return copy
-
-
 @register_dataset("chromatin_profile")
 def chromatin_profile(
     folder: str = "data/chromatin_profile",
@@ -207,8 +207,6 @@ def chromatin_profile(
                 "deepsea_train_bundle): a row a place with Chr_No, Start, End and a column y_… for each of 919 labels."
             )
         if file is not None:
-            with TemporaryDirectory() as scratch:
-                table = named_chromosomes(file, Path(scratch))
-                bases = present(genome, "genome")
-                datasets[split] = ChromatinProfileDataset(table, bases, max_length, tokenizer, labels)
+            bases = present(genome, "genome")
+            datasets[split] = ChromatinProfileDataset(file, bases, max_length, tokenizer, labels)
     return datasets

@@ -1,7 +1,11 @@
 """Benchmarks in their layouts, species, chromatin profiles."""
 
+import gc
+import gzip
 import os
+import pickle
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +15,13 @@ from torch.utils.data import DataLoader
 
 from genomic_lens.data.alphabets import reverse_complement
 from genomic_lens.data.datasets import PaddingCollator
-from genomic_lens.data.suites import ChromatinProfileDataset, SpeciesDataset, list_suites, load_task
+from genomic_lens.data.readers import genome_files
+from genomic_lens.data.readers.genome_files import GenomeFile
+from genomic_lens.data.suites import ChromatinProfileDataset, SpeciesDataset, chromatin, list_suites, load_task
 from genomic_lens.data.suites.layouts import read_layout
 from genomic_lens.data.suites.species import read_species
 from genomic_lens.errors import ConfigurationError, DataError
+from genomic_lens.training.checks import check_lengths
 
 
 def write(path, text):
@@ -108,7 +115,8 @@ def genomes(tmp_path):
 
 
 def test_folders_files_and_archives_are_species(genomes):
-    assert read_species(genomes) == {
+    found = {name: {key: str(contig) for key, contig in one.items()} for name, one in read_species(genomes).items()}
+    assert found == {
         "at": {"c1": AT, "c2": "TTTTAA"}, "gc": {"c1": GC}, "mixed": {"c1": "ACGTACGTACGT"},
     }  # fmt: skip
     with pytest.raises(DataError, match=r"gc.zip has none of the contigs c2"):
@@ -119,7 +127,8 @@ def test_windows_come_from_their_species_in_turn(genomes):
     dataset = SpeciesDataset(genomes, length=6, count=50)
     assert dataset.label_names == ("at", "gc", "mixed")
     assert len(dataset) == 150
-    both = [[*contigs.values(), *map(reverse_complement, contigs.values())] for contigs in dataset.contigs]
+    texts = [list(map(str, contigs.values())) for contigs in dataset.contigs]
+    both = [[*one, *map(reverse_complement, one)] for one in texts]
     for number in range(150):
         assert dataset[number]["labels"] == number % 3
         assert any(dataset.sequence(number) in bases for bases in both[number % 3])
@@ -155,12 +164,91 @@ def test_profiles_are_windows_with_many_labels(tmp_path):
     genome = write(tmp_path / "g.fa", ">chr1\nGATTACAGATTACA\n")
     table = write(tmp_path / "t.csv", "id,Chr_hg19,start_hg19,end_hg19,a,b\nx,chr1,2,6,0,1\ny,chr1,0,2,1,0\n")
     dataset = ChromatinProfileDataset(table, genome, length=4, labels=2)
-    assert dataset.sequences == ["TTAC", "NGAT"]
+    assert list(dataset.sequences) == dataset.sequences[:] == ["TTAC", "NGAT"]
     assert dataset.label_names == ("a", "b")
     batch = PaddingCollator()([dataset[0], dataset[1]])
     assert batch["labels"].dtype == torch.float32
     assert batch["labels"].tolist() == [[0, 1], [1, 0]]
     assert np.array_equal(dataset[0]["input_ids"], dataset.tokenizer.encode("TTAC"))
+
+
+def drawn_genome(tmp_path, name="genome.fa"):
+    letters = np.random.default_rng(0).choice(list("ACGT"), (2, 400))
+    texts = {f"chr{number}": "".join(row) for number, row in enumerate(letters, 1)}
+    write(tmp_path / name, "".join(f">{key}\n{text}\n" for key, text in texts.items()))
+    return texts
+
+
+def test_bases_are_read_when_they_are_asked_for(tmp_path, monkeypatch):
+    """Not one window while the data are made, nor to learn how long they are; then each one alone."""
+    texts = drawn_genome(tmp_path)
+    rows = [f"chr{1 + number % 2},{10 * number},{10 * number + 20},{number % 2}" for number in range(30)]
+    table = write(tmp_path / "t.csv", "\n".join(["chrom,start,end,a", *rows]))
+    read, whole = [], genome_files.padded_window
+    monkeypatch.setattr(genome_files, "padded_window", lambda *place: read.append(place[1:]) or whole(*place))
+    dataset = ChromatinProfileDataset(table, tmp_path / "genome.fa", length=20)
+    check_lengths(dataset, "training", limit=20)
+    assert len(read) == 1  # an example, to count its tokens
+    assert dataset.sequences[7] == texts["chr2"][70:90]
+    assert len(read) == 2
+    assert dataset.sequences[-2:] == [texts["chr1"][280:300], texts["chr2"][290:310]]
+
+
+@pytest.mark.parametrize("ending", [".fa", ".fa.gz"])
+def test_workers_open_the_genome_for_themselves(tmp_path, ending):
+    texts = drawn_genome(tmp_path)
+    file = tmp_path / f"g{ending}"
+    bases = (tmp_path / "genome.fa").read_bytes()
+    file.write_bytes(gzip.compress(bases) if ending.endswith("gz") else bases)
+    rows = [f"chr{1 + number % 2},{number},{number + 20},{number % 2}" for number in range(380)]
+    dataset = ChromatinProfileDataset(write(tmp_path / "t.csv", "\n".join(["chrom,start,end,a", *rows])), file, 20)
+    expected = torch.stack([torch.from_numpy(dataset[number]["input_ids"]) for number in range(380)])
+    loader = DataLoader(dataset, 10, num_workers=2, collate_fn=PaddingCollator())
+    assert torch.equal(torch.cat([batch["input_ids"] for batch in loader]), expected)
+    again = pickle.loads(pickle.dumps(dataset))
+    assert again.sequences[5] == texts["chr2"][5:25]
+
+
+def test_what_was_unpacked_goes_with_the_genome(tmp_path):
+    drawn_genome(tmp_path)
+    file = tmp_path / "g.fa.gz"
+    file.write_bytes(gzip.compress((tmp_path / "genome.fa").read_bytes()))
+    genome = GenomeFile(file)
+    plain = genome.plain
+    assert plain.exists()
+    assert plain.parent != tmp_path
+    del genome
+    gc.collect()
+    assert not plain.exists()
+
+
+def test_hyena_dna_tables_count_chromosomes_from_zero(tmp_path):
+    """Row numbers are no labels; names of contigs are the genome's, with or without chr."""
+    header = ",Chr_No,Start,End,y_0,y_1,y_2"
+    rows = ["0,0,100,120,1,0,1", "1,1,100,120,0,0,1", "2,22,10,30,1,1,1"]
+    table = write(tmp_path / "train_hg38_coords_targets.csv", "\n".join([header, *rows]))
+    genome = write(tmp_path / "hg38.ml.fa", "".join(f">{name}\n{'ACGT' * 50}\n" for name in ("chr1", "2", "chrX")))
+    dataset = ChromatinProfileDataset(table, genome, length=20, labels=3)
+    assert [place.contig for place in dataset.places] == ["chr1", "2", "chrX"]
+    assert dataset.label_names == ("y_0", "y_1", "y_2")
+    assert dataset.labels.dtype == np.uint8
+    assert dataset.labels.tolist() == [[1, 0, 1], [0, 0, 1], [1, 1, 1]]
+    with pytest.raises(DataError, match=r"holds places on hg38, and .*hg19.fa is by its name another genome"):
+        ChromatinProfileDataset(table, write(tmp_path / "hg19.fa", ">chr1\nACGT\n"), length=20)
+
+
+def test_labels_of_a_table_in_parts_are_those_of_the_whole(tmp_path, monkeypatch):
+    drawn_genome(tmp_path)
+    labels = np.random.default_rng(1).integers(0, 2, (33, 4))
+    rows = [f"chr1,{number},{number + 8}," + ",".join(map(str, row)) for number, row in enumerate(labels)]
+    table = write(tmp_path / "t.csv", "\n".join(["chrom,start,end,a,b,c,d", *rows]))
+    monkeypatch.setattr(chromatin, "example_parts", partial(chromatin.example_parts, rows=10))
+    dataset = ChromatinProfileDataset(table, tmp_path / "genome.fa", length=8)
+    assert np.array_equal(dataset.labels, labels)
+    assert [place.start for place in dataset.places] == list(range(33))
+    write(table, table.read_text() + "\nchr1,40,48,0,0,0,7")
+    with pytest.raises(DataError, match="other than 0 and 1"):
+        ChromatinProfileDataset(table, tmp_path / "genome.fa", length=8)
 
 
 @pytest.mark.parametrize(

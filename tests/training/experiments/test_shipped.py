@@ -106,10 +106,26 @@ def test_species(run_tiny, tmp_path):
     splits = build_datasets("species", run.experiment.dataset.options)
     held = bases(3, 300, seed=0)[2]
     assert all(window in held for window in splits["test"].sequences[::2])
-    assert list(splits["train"].contigs[0].values()) == [bases(3, 300, seed=0)[1]]
+    assert list(map(str, splits["train"].contigs[0].values())) == [bases(3, 300, seed=0)[1]]
     first = splits["train"].sequence(0)
     splits["train"].set_epoch(1)
     assert splits["train"].sequence(0) != first
+
+
+def test_species_lie_flat_in_a_folder_under_their_names(tmp_path):
+    """A file a species: its contigs are the chromosomes, some of which are held out."""
+    for number, name in enumerate(("human", "mouse")):
+        drawn = dict(zip(("chr1", "chr2", "chr5"), bases(3, 300, seed=number), strict=True))
+        fasta(tmp_path / f"{name}.fa{'.gz' * number}", drawn, zipped=bool(number))
+    splits = build_datasets("species", {"folder": str(tmp_path), "max_length": 32, "count": 10})
+    assert splits["train"].label_names == ("human", "mouse")
+    assert [list(one) for one in splits["train"].contigs] == [["chr2"], ["chr2"]]
+    for split, chromosome in (("validation", 0), ("test", 2)):
+        assert all(window in bases(3, 300, seed=1)[chromosome] for window in splits[split].sequences[1::2])
+    fasta(tmp_path / "human.fa", {"chr1": "ACGT" * 9, "chr5": "ACGT" * 9})
+    (tmp_path / "human.fa.fai").unlink()
+    with pytest.raises(DataError, match="human has none of the chromosomes 2; choose others"):
+        build_datasets("species", {"folder": str(tmp_path), "max_length": 32, "count": 10})
 
 
 def test_chromatin_profile(run_tiny, genome, tmp_path):
