@@ -67,6 +67,9 @@ def check_separable(operator: MixingOperator, kind: str) -> None:
 class AttentionPyramid:
     """The map of one Hyena operator of order 2, at any zoom.
 
+    It is the sums of one layer, and knows tokens alone. `HiddenAttentionTiles` is what a user asks: it runs the model,
+    keeps a pyramid for each layer and path, answers in bases, and goes pair by pair where a map cannot be pooled.
+
     Parameters
     ----------
     operator : MixingOperator

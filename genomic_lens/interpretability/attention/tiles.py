@@ -48,6 +48,9 @@ class MapPlace(NamedTuple):
 class HiddenAttentionTiles:
     """The hidden attention of one sequence, asked for in tiles, or in windows of any place and size.
 
+    It runs the model and answers in bases for every layer; the sums behind wide windows of one layer are an
+    `AttentionPyramid`, made when it is first asked for.
+
     Parameters
     ----------
     model : Module
