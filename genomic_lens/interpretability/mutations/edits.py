@@ -5,8 +5,7 @@
 # %% ../../../nbs/interpretability/mutations/04_edits.ipynb #2e8b2b76
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +19,11 @@ from ..attribution.questions import Target, read_output
 from ...model.inference.downstream import looks_back_only, pass_reference, variant_logits
 from ...model.convolution.fast_mixing import stretch_size
 from ...model.layers.gates import evaluating
+from ...model.threads import side_by_side
 
 # %% auto #0
 __all__ = ['UNTOUCHED', 'Logits', 'STRETCHES', 'APART', 'WHOLE', 'ONWARDS', 'Edit', 'check_edits', 'Change', 'change_of',
-           'Variants', 'as_a_whole', 'side_by_side', 'onwards', 'batches', 'edited_logits', 'Answers', 'moved_by',
-           'edited_outputs']
+           'Variants', 'as_a_whole', 'onwards', 'batches', 'edited_logits', 'Answers', 'moved_by', 'edited_outputs']
 
 # %% ../../../nbs/interpretability/mutations/04_edits.ipynb #ef27a98e
 class Edit(NamedTuple):
@@ -145,22 +144,6 @@ def as_a_whole(variants: Variants, ranks: np.ndarray, batch_size: int) -> Logits
         batch = pad_ids([variants.ids(rank) for rank in some], variants.tokenizer.pad_id)
         tensors = {name: torch.from_numpy(values).to(variants.device) for name, values in batch.items()}
         yield some, variants.model(**tensors).logits
-
-# %% ../../../nbs/interpretability/mutations/04_edits.ipynb #695455db
-def side_by_side(function: Callable, parts: Iterable) -> Iterator:
-    """What a function returns of each part, in their order; each of torch's threads has parts of its own.
-
-    Examples
-    --------
-    >>> list(side_by_side(abs, [-1, 2, -3]))
-    [1, 2, 3]
-    """
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(function, parts)
-    finally:
-        torch.set_num_threads(threads)
 
 # %% ../../../nbs/interpretability/mutations/04_edits.ipynb #cd742459
 def onwards(variants: Variants, ranks: np.ndarray, batch_size: int, changes: list[Change]) -> Logits:

@@ -5,14 +5,17 @@
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #e660ed57
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from threading import local
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
 from .long_convolution import transform_size
+from ..threads import side_by_side
 
 # %% auto #0
 __all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks', 'Circle', 'Spectra',
@@ -239,7 +242,9 @@ def mix(
     out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
     step = stretch_size(hidden.device)
     stretches = [(start, min(start + step, length)) for start in range(0, length, step)]
-    for start, stop in stretches:
+
+    def gate_and_value(stretch: tuple[int, int]) -> None:
+        start, stop = stretch
         low, high = max(0, start - behind), min(length, stop + ahead)
         seen = None if mask is None else mask[:, low:high]
         first, *others, last, stream = stretch_streams(
@@ -249,22 +254,35 @@ def mix(
         value[..., start:stop] = stream.mul_(last).transpose(1, 2)
         for gate, part in zip(gates, others, strict=True):
             gate[..., start:stop] = part.transpose(1, 2)
-    with torch.autocast(hidden.device.type, enabled=False):
-        convolve_groups(value, gates, spectra)
-    for start, stop in stretches:
+
+    def result(stretch: tuple[int, int]) -> None:
+        start, stop = stretch
         part = out[:, start:stop]
         part *= value[..., start:stop].transpose(1, 2)
         part.copy_(after(hidden[:, start:stop], operator.out_proj(part)))
+
+    work = side_by_side if hidden.device.type == "cpu" else map
+    deque(work(gate_and_value, stretches), maxlen=0)
+    with torch.autocast(hidden.device.type, enabled=False):
+        convolve_groups(value, gates, spectra)
+    deque(work(result, stretches), maxlen=0)
     return out
 
 
 def convolve_groups(value: torch.Tensor, gates: torch.Tensor, spectra: Iterable[tuple[slice, torch.Tensor]]) -> None:
     """Filter (batch, channels, length) values in place, one filter after another, with a gate between two."""
-    circle, length = None, value.shape[-1]
-    for channels, spectrum in spectra:
+    length, rooms = value.shape[-1], local()  # each thread has a circle of its own
+
+    def convolve(group: tuple[slice, torch.Tensor]) -> None:
+        channels, spectrum = group
         part = value[:, channels]
-        circle = circle or Circle(2 * (spectrum.shape[-1] - 1), len(part) * part.shape[1], part)
+        if not hasattr(rooms, "circle"):
+            rooms.circle = Circle(2 * (spectrum.shape[-1] - 1), len(part) * part.shape[1], part)
         for rank, filters in enumerate(spectrum):
-            part.copy_(circle.values(circle.spectrum(part).mul_(filters), length))
+            part.copy_(rooms.circle.values(rooms.circle.spectrum(part).mul_(filters), length))
             if rank < len(gates):
                 part.mul_(gates[len(gates) - 1 - rank, :, channels])
+
+    # Spectra that are too many to be remembered are drawn one by one, and each is long enough for all threads.
+    work = side_by_side if value.device.type == "cpu" and isinstance(spectra, list) else map
+    deque(work(convolve, spectra), maxlen=0)

@@ -13,7 +13,6 @@ from genomic_lens.interpretability.mutations.edits import (
     Edit,
     edited_logits,
     edited_outputs,
-    side_by_side,
 )
 from genomic_lens.model import (
     HyenaGLTForCausalLM,
@@ -152,23 +151,6 @@ def test_the_number_of_threads_changes_no_answer_and_stays_as_it_was(two_threads
         found.append(edited_outputs(model, DNATokenizer(), sequence, edits, 0, batch_size=4).outputs)
         assert torch.get_num_threads() == threads
     np.testing.assert_array_equal(*found)
-
-
-def test_work_side_by_side_ends_with_its_reader_and_with_an_error(two_threads):
-    begun = []
-
-    def ask(part):
-        begun.append(part)
-        return 1 / part
-
-    answers = side_by_side(ask, range(1, 10_000))
-    assert next(answers) == 1
-    answers.close()
-    assert len(begun) < 9_999
-    assert torch.get_num_threads() == 2
-    with pytest.raises(ZeroDivisionError):
-        list(side_by_side(ask, [1, 0, 2]))
-    assert torch.get_num_threads() == 2
 
 
 def test_what_cannot_be_edited_is_refused():
