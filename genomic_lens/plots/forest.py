@@ -145,9 +145,7 @@ def notes(record: FeatureEnrichment) -> list[str]:
         *used,
         f"{record.permutations:,} permutations, {record.sequences:,} sequence{'s' * (record.sequences != 1)}",
         "q: Benjamini–Hochberg over the rows",
-        f"{record.signal} at a single base: estimated, standard error {100 * record.error:.2g} % of it"
-        if record.error
-        else "",
+        f"signal of a single base: estimated, standard error {100 * record.error:.2g} % of it" if record.error else "",
     ]
 
 # %% ../../nbs/plots/42_forest.ipynb #63d43e48

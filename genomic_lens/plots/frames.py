@@ -19,8 +19,8 @@ from ..errors import DataError
 from .style import CODE_FONT, SETTINGS, SIZES, format_base, token
 
 # %% auto #0
-__all__ = ['MOST_NAMED', 'note_lines', 'finish_figure', 'span', 'own_axes', 'finish_axes', 'in_bases', 'bases_of', 'name_bases',
-           'named_ticks', 'masked_spans', 'hatch_figure', 'hatch_axes', 'window']
+__all__ = ['MOST_NAMED', 'SMALLEST', 'note_lines', 'finish_figure', 'span', 'own_axes', 'finish_axes', 'in_bases', 'bases_of',
+           'name_bases', 'named_ticks', 'masked_spans', 'hatch_figure', 'hatch_axes', 'window']
 
 # %% ../../nbs/plots/05_frames.ipynb #8f854ffc
 def note_lines(notes: Sequence[str], width: int = 96) -> list[str]:
@@ -184,6 +184,7 @@ def in_bases(axis: Axis) -> None:
 
 # %% ../../nbs/plots/05_frames.ipynb #f7e0b11e
 MOST_NAMED = 80  # bases of an axis that has letters
+SMALLEST = 4.3  # points that a letter on paper has at least
 
 
 def bases_of(sequence: str | None, bases: tuple[int, int]) -> str:
@@ -199,7 +200,7 @@ def bases_of(sequence: str | None, bases: tuple[int, int]) -> str:
 
 
 def name_bases(axis: Axis, letters: str, start: int, size: float) -> None:
-    """Write letters between a matplotlib axis and its positions, each at its base.
+    """Write letters between a matplotlib axis and its positions, each at its base; none where they would be too small.
 
     Parameters
     ----------
@@ -219,6 +220,8 @@ def name_bases(axis: Axis, letters: str, start: int, size: float) -> None:
     [10, 11, 12]
     """
     points = min(8.0, 72 * size / len(letters))
+    if points < SMALLEST:
+        return
     axis.set_minor_locator(FixedLocator(range(start, start + len(letters))))
     axis.set_minor_formatter(FixedFormatter(list(letters)))
     axis.remove_overlapping_locs = False

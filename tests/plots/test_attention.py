@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import matplotlib.colors
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -155,6 +156,8 @@ def test_letters_stand_at_the_axes_of_eighty_bases_and_not_of_more(looks):
     wide = map_of(np.ones((80, 81)), (0, 80), (0, 81))
     assert len(ticks(draw_hidden_attention(wide).yaxis)) == 80
     assert ticks(draw_hidden_attention(wide).xaxis) == []
+    small = plt.subplots(1, 3, figsize=(12, 4))[1][0]
+    assert ticks(draw_hidden_attention(wide, small).yaxis) == []
     assert plot_hidden_attention(wide).layout.xaxis.ticktext is None
 
 

@@ -49,7 +49,7 @@ def test_titles_say_how_it_was_tested(found):
         assert part in title
     assert "estimated" not in title
     estimated = plot_feature_enrichment(replace(found, error=0.042)).layout.title.text
-    assert "norm of columns at a single base: estimated, standard error 4.2 % of it" in estimated
+    assert "signal of a single base: estimated, standard error 4.2 % of it" in estimated
     single = replace(found, layers=np.full(3, 2))
     assert "norm of columns, layer 2" in plot_feature_enrichment(single).layout.title.text
     assert list(plot_feature_enrichment(single).data[1].y) == ["donor", "donor", "all"]
