@@ -13,12 +13,23 @@ import numpy as np
 from ...errors import ConfigurationError, TokenizationError
 
 # %% auto #0
-__all__ = ['SPECIAL_TOKENS', 'Special', 'SequenceTokenizer', 'lookup_table', 'read_letters', 'check_text', 'check_option',
-           'token_of', 'pad_ids']
+__all__ = ['SPECIAL_TOKENS', 'Special', 'letters_in', 'SequenceTokenizer', 'lookup_table', 'read_letters', 'check_text',
+           'check_option', 'token_of', 'pad_ids']
 
 # %% ../../../nbs/data/tokenizers/10_base.ipynb #8597136e
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[BOS]", "[MASK]", "[PAD]", "[RESERVED]", "[UNK]")
 Special = Literal["none", "sep", "cls_sep"]
+
+
+def letters_in(token: str) -> int:
+    """Letters that a token stands for; the name of an alphabet before a colon is none of them.
+
+    Examples
+    --------
+    >>> letters_in("ACGT"), letters_in("protein:A")
+    (4, 1)
+    """
+    return len(token.rpartition(":")[2] or token)
 
 # %% ../../../nbs/data/tokenizers/10_base.ipynb #493a575a
 class SequenceTokenizer:

@@ -17,7 +17,7 @@ from ...errors import ConfigurationError, DataError
 
 # %% auto #0
 __all__ = ['Baseline', 'BASELINES', 'AS_SEQUENCES', 'MANY', 'SHUFFLES', 'last_steps', 'dinucleotide_shuffle', 'is_sequence',
-           'baseline_words', 'check_baseline', 'reference_ids', 'blurred', 'reference_embeddings']
+           'baseline_words', 'check_baseline', 'unknown_letter', 'reference_ids', 'blurred', 'reference_embeddings']
 
 # %% ../../../nbs/interpretability/attribution/10_references.ipynb #ecc12561
 Baseline = Literal["shuffled", "random", "mean", "n", "zero", "blur"] | str
@@ -132,6 +132,19 @@ def check_baseline(baseline: str) -> None:
         names = ", ".join(BASELINES)
         raise ConfigurationError(f"Baseline {baseline!r} came; expected one of {names}, or a sequence of bases.")
 
+# %% ../../../nbs/interpretability/attribution/10_references.ipynb #1412dfb2
+def unknown_letter(tokenizer: DNATokenizer) -> str:
+    """The letter that stands for an unknown one: N of bases, X of proteins.
+
+    Examples
+    --------
+    >>> from genomic_lens.data.tokenizers import ProteinTokenizer
+    >>> unknown_letter(DNATokenizer()), unknown_letter(ProteinTokenizer())
+    ('N', 'X')
+    """
+    alphabet = getattr(tokenizer, "alphabet", None)
+    return "N" if alphabet is None else alphabet.unknown
+
 
 def reference_ids(
     ids: np.ndarray, tokenizer: DNATokenizer, baseline: Baseline, count: int, seed: int
@@ -178,7 +191,7 @@ def reference_ids(
     if baseline not in AS_SEQUENCES:
         return None
     if baseline == "n":
-        return np.where(letters, tokenizer.tokens.index("N"), ids)[None]
+        return np.where(letters, tokenizer.tokens.index(unknown_letter(tokenizer)), ids)[None]
     rows = np.repeat(ids[None], count, axis=0)
     for rank in range(count if letters.any() else 0):
         rows[rank, letters] = SHUFFLES[baseline](ids[letters], np.random.default_rng([seed, rank]))

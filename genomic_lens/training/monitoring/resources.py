@@ -11,7 +11,7 @@ import psutil
 import torch
 from torch import nn
 
-from ...data.tokenizers.base import SequenceTokenizer
+from ...data.tokenizers.base import SequenceTokenizer, letters_in
 
 # %% auto #0
 __all__ = ['Memory', 'memory_in_use', 'bytes_words', 'bases_per_token', 'ReadCounter']
@@ -86,7 +86,7 @@ def bases_per_token(
     """
     table = torch.ones(vocabulary, dtype=torch.int64)
     if tokenizer is not None and not getattr(tokenizer, "overlapping", False):
-        words = torch.tensor([len(token) for token in tokenizer.tokens[:vocabulary]])
+        words = torch.tensor([letters_in(token) for token in tokenizer.tokens[:vocabulary]])
         table[: len(words)] = words
         masked = (*masked, *tokenizer.masked_ids)
     table[[number for number in masked if number < vocabulary]] = 0

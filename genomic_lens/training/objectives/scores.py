@@ -17,7 +17,7 @@ from torch import nn
 
 from ...config import HyenaGLTConfig
 from ...data.datasets.examples import UNLABELLED
-from ...data.tokenizers.base import SequenceTokenizer
+from ...data.tokenizers.base import SequenceTokenizer, letters_in
 from ...errors import DataError
 from ...metrics import classification_scores, regression_scores
 from ...metrics.intervals import bootstrap_scores, chosen
@@ -122,7 +122,7 @@ def column_scores(
 
 # %% ../../../nbs/training/objectives/20_scores.ipynb #b1be6f45
 def bases_of_tokens(config: HyenaGLTConfig, tokenizer: SequenceTokenizer | None = None) -> torch.Tensor:
-    """How many bases each token adds, 0 for special ones and N.
+    """How many bases or residues each token adds, 0 for special ones and N; of ``protein:A`` only the A counts.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def bases_of_tokens(config: HyenaGLTConfig, tokenizer: SequenceTokenizer | None 
     """
     bases = torch.ones(config.vocab_size)
     if tokenizer is not None and not getattr(tokenizer, "overlapping", False):
-        letters = [float(len(token)) for token in tokenizer.tokens[: config.vocab_size]]
+        letters = [float(letters_in(token)) for token in tokenizer.tokens[: config.vocab_size]]
         bases[: len(letters)] = torch.tensor(letters)
     bases[[number for number in config.masked_token_ids if number < config.vocab_size]] = 0
     return bases

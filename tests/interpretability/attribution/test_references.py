@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from genomic_lens.data.tokenizers import DNATokenizer
+from genomic_lens.data.tokenizers import DNATokenizer, ProteinTokenizer, RNATokenizer
 from genomic_lens.errors import ConfigurationError, DataError
 from genomic_lens.interpretability.attribution.references import (
     BASELINES,
@@ -17,6 +17,7 @@ from genomic_lens.interpretability.attribution.references import (
     reference_embeddings,
     reference_ids,
 )
+from genomic_lens.training.multi.modalities import ModalityTokenizer
 
 
 def shuffles(ids, count, seed=0):
@@ -204,3 +205,16 @@ def test_a_sequence_of_another_length_is_refused():
 def test_proteins_are_baselines_too_and_words_are_none():
     assert [is_sequence(text) for text in ("MKV*", "gattaca")] == [True, True]
     assert [is_sequence(text) for text in ("", "shuffled", "Mean")] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "sequence", "unknown"),
+    [
+        (DNATokenizer(), "ACGT", "N"), (RNATokenizer(), "ACGU", "N"), (ProteinTokenizer(), "MKTL", "X"),
+        (ModalityTokenizer("protein"), "MKTL", "X"), (ModalityTokenizer("dna"), "ACGT", "N"),
+    ],
+)  # fmt: skip
+def test_the_unknown_letter_is_that_of_the_alphabet(tokenizer, sequence, unknown):
+    rows = reference_ids(tokenizer.encode(sequence), tokenizer, "n", count=1, seed=0)
+    assert [tokenizer.tokens[number] for number in rows[0]] == [unknown] * 4
+    assert set(rows[0].tolist()) <= set(tokenizer.masked_ids)

@@ -8,6 +8,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.data.tokenizers import DNATokenizer, KmerTokenizer
 from genomic_lens.errors import DataError
+from genomic_lens.training.monitoring.resources import bases_per_token
+from genomic_lens.training.multi.modalities import ModalityTokenizer
 from genomic_lens.training.objectives.scores import auroc, bases_of_tokens, language_scores, language_sums, score
 
 
@@ -109,3 +111,14 @@ def test_words_are_scored_by_the_bases_they_add():
     assert found["perplexity"].value == pytest.approx(64)
     overlapping = KmerTokenizer(k=3, overlapping=True)
     assert set(bases_of_tokens(HyenaGLTConfig(vocab_size=len(overlapping)), overlapping).tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("modality", ["dna", "rna", "protein"])
+def test_the_name_of_an_alphabet_before_a_letter_is_no_letter(modality):
+    """Letters of another alphabet, such as protein:A, are one residue each, as they are in the log of a run."""
+    words = ModalityTokenizer(modality)
+    known = set(range(7, len(words))) - set(words.masked_ids)
+    config = HyenaGLTConfig(vocab_size=len(words), masked_token_ids=words.masked_ids)
+    assert bases_of_tokens(config, words).nonzero().flatten().tolist() == sorted(known)
+    assert bases_of_tokens(config, words).max() == 1
+    assert bases_per_token(len(words), (), words).tolist() == bases_of_tokens(config, words).tolist()
