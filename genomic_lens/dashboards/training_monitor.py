@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import escape
+from math import ceil, floor, log10
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -28,7 +29,8 @@ from ..training.monitoring.run_log import FILE, read_run
 from ..training.trainer import HyenaGLTTrainer
 
 # %% auto #0
-__all__ = ['EVERY', 'BUTTONS', 'CurvePanel', 'last_words', 'extend', 'state_words', 'Controls', 'TrainingMonitor']
+__all__ = ['EVERY', 'BUTTONS', 'CurvePanel', 'axis_of', 'decades', 'last_words', 'extend', 'state_words', 'Controls',
+           'TrainingMonitor']
 
 # %% ../../nbs/dashboards/70_training_monitor.ipynb #5753607d
 class CurvePanel(Panel):
@@ -47,10 +49,35 @@ class CurvePanel(Panel):
         figure = self.room.figure
         traces = [trace for kind, curves in found.items() if curves for trace in curve_traces(run, kind)]
         if figure is None or [trace.name for trace in figure.data] != [trace.name for trace in traces]:
-            self.room.show(plot_run(run), top=36)
+            drawn = plot_run(run)
+            for trace in drawn.data:
+                axis = axis_of(drawn, trace)
+                if axis.type == "log":
+                    axis.update(dtick=1, tickformat="", exponentformat="power", range=decades(trace.y))
+            self.room.show(drawn, top=36)
         else:
             extend(figure, traces)
         self.foot.value = escape(last_words(run, found))
+
+
+def axis_of(figure: go.Figure, trace: go.Scatter) -> go.layout.YAxis:
+    """The vertical axis of a trace."""
+    return figure.layout[(trace.yaxis or "y").replace("y", "yaxis")]
+
+
+def decades(values: Sequence[float]) -> tuple[int, int]:
+    """The powers of ten around positive numbers: as far as a logarithmic axis goes, so that it has two ticks at least.
+
+    Examples
+    --------
+    >>> decades([0.3, 0.0, 24.0]), decades([2.0, 3.0])
+    ((-1, 2), (0, 1))
+    """
+    known = [value for value in values if value > 0]
+    if not known:
+        return 0, 1
+    low = floor(log10(min(known)))
+    return low, max(low + 1, ceil(log10(max(known))))
 
 
 def last_words(run: TrainingRun, found: dict[str, dict]) -> str:
@@ -77,6 +104,8 @@ def extend(figure: go.FigureWidget, traces: list[go.Scatter]) -> None:
     """Let the traces of a live figure have the points of others."""
     with figure.batch_update():
         for shown, new in zip(figure.data, traces, strict=True):
+            if axis_of(figure, shown).type == "log" and decades(shown.y) != decades(new.y):
+                axis_of(figure, shown).range = decades(new.y)
             shown.x, shown.y, shown.mode = new.x, new.y, new.mode
 
 # %% ../../nbs/dashboards/70_training_monitor.ipynb #8a2b31f6

@@ -152,7 +152,7 @@ def parameter_groups(model: nn.Module, config: HyenaGLTConfig) -> list[dict]:
     Returns
     -------
     list of dict
-        For an optimiser; each trainable parameter stands in exactly one group.
+        For an optimiser, each with a name; each trainable parameter stands in exactly one group.
 
     References
     ----------
@@ -160,8 +160,8 @@ def parameter_groups(model: nn.Module, config: HyenaGLTConfig) -> list[dict]:
 
     Examples
     --------
-    >>> len(parameter_groups(nn.Linear(2, 2), HyenaGLTConfig()))
-    3
+    >>> [group["name"] for group in parameter_groups(nn.Linear(2, 2), HyenaGLTConfig())]
+    ['weights', 'biases, norms, embeddings', 'filters']
     """
     filters = {
         id(parameter)
@@ -170,16 +170,18 @@ def parameter_groups(model: nn.Module, config: HyenaGLTConfig) -> list[dict]:
         for parameter in module.parameters()
     }
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in filters]
+    every = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    rest = [parameter for parameter in every if id(parameter) not in filters]
     decayed = {id(parameter) for parameter in rest if parameter.ndim > 1} - tables
-    drawn = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) in filters]
+    undecayed = {id(parameter) for parameter in rest} - decayed
     return [
-        group(rest, decayed, config.learning_rate, config.weight_decay),
-        group(rest, {id(parameter) for parameter in rest} - decayed, config.learning_rate, 0.0),
-        {"params": drawn, "lr": config.filter_learning_rate or config.learning_rate, "weight_decay": 0.0},
+        group("weights", rest, decayed, config.learning_rate, config.weight_decay),
+        group("biases, norms, embeddings", rest, undecayed, config.learning_rate, 0.0),
+        group("filters", every, filters, config.filter_learning_rate or config.learning_rate, 0.0),
     ]
 
 # %% ../../nbs/training/10_arguments.ipynb #ed3974c9
-def group(parameters: Iterable[nn.Parameter], chosen: set[int], rate: float, decay: float) -> dict:
+def group(name: str, parameters: Iterable[nn.Parameter], chosen: set[int], rate: float, decay: float) -> dict:
     """The chosen of some parameters, with their rate and decay."""
-    return {"params": [item for item in parameters if id(item) in chosen], "lr": rate, "weight_decay": decay}
+    members = [item for item in parameters if id(item) in chosen]
+    return {"params": members, "name": name, "lr": rate, "weight_decay": decay}

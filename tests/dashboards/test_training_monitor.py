@@ -8,7 +8,7 @@ import pytest
 
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.dashboards import TrainingMonitor
-from genomic_lens.dashboards.training_monitor import CurvePanel
+from genomic_lens.dashboards.training_monitor import CurvePanel, axis_of, decades
 from genomic_lens.data.datasets import GenomicDataset
 from genomic_lens.errors import TrainingError
 from genomic_lens.model.hyena_glt import HyenaGLTForSequenceClassification
@@ -141,3 +141,20 @@ def test_without_a_folder_there_is_no_way_to_go_on(build):
     monitor.start().stop()
     monitor.wait()
     assert shown(monitor) == ["start"]
+
+
+def gradients(*norms):
+    """A run that has logged these norms."""
+    return TrainingRun(np.arange(1, len(norms) + 1), ("grad_norm",), np.array(norms)[:, None], "open")
+
+
+def test_norms_of_gradients_stand_between_powers_of_ten():
+    """Ticks at whole powers, two at least, and more when the norms grow beyond them."""
+    panel = CurvePanel()
+    for norms, powers in (((0.4, 0.6), (-1, 0)), ((0.4, 0.6, 0.5), (-1, 0)), ((0.4, 0.6, 0.5, 37.0), (-1, 2))):
+        panel.show(gradients(*norms))
+        axis = axis_of(panel.room.figure, panel.room.figure.data[0])
+        assert (axis.type, axis.dtick, axis.exponentformat, tuple(axis.range)) == ("log", 1, "power", powers)
+        assert len(panel.room.figure.data[0].y) == len(norms)
+    assert decades([0.0, 0.0]) == (0, 1)
+    assert decades([1.0]) == (0, 1)

@@ -78,6 +78,7 @@ def test_every_parameter_stands_in_exactly_one_group(grouped):
     everything = [name for group in names for name in group]
     assert sorted(everything) == sorted(name for name, _ in model.named_parameters())
     assert sum(len(group["params"]) for group in groups) == len(everything)
+    assert [group["name"] for group in groups] == ["weights", "biases, norms, embeddings", "filters"]
     assert [(group["lr"], group["weight_decay"]) for group in groups] == [(1e-3, 0.3), (1e-3, 0.0), (5e-4, 0.0)]
 
 

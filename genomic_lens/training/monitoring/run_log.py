@@ -21,8 +21,8 @@ from ...records import TrainingRun, atomic_write
 from .resources import ReadCounter, bases_per_token, memory_in_use
 
 # %% auto #0
-__all__ = ['FILE', 'GROUPS', 'ENDS', 'OF_A_LINE', 'SECONDS_ENDINGS', 'read_lines', 'known_events', 'kind_of', 'RunLog',
-           'group_names', 'read_run', 'measured']
+__all__ = ['FILE', 'ENDS', 'OF_A_LINE', 'SECONDS_ENDINGS', 'read_lines', 'known_events', 'kind_of', 'RunLog', 'group_names',
+           'read_run', 'measured']
 
 # %% ../../../nbs/training/monitoring/20_run_log.ipynb #36b30074
 FILE = "run.jsonl"
@@ -81,9 +81,6 @@ def kind_of(logs: dict[str, Any]) -> str:
     return "evaluate" if any(name.startswith("eval_") for name in logs) else "log"
 
 # %% ../../../nbs/training/monitoring/20_run_log.ipynb #a22c9c55
-GROUPS = ("decayed", "not decayed", "filters")  # of `genomic_lens.training.arguments.parameter_groups`
-
-
 class RunLog(TrainerCallback):
     """Append what is logged to `run.jsonl`.
 
@@ -191,10 +188,8 @@ class RunLog(TrainerCallback):
 
 
 def group_names(optimizer) -> list[str]:
-    """Names of the groups of an optimiser's parameters: their own, ours, or numbers."""
-    groups = optimizer.param_groups
-    usual = GROUPS if len(groups) == len(GROUPS) else tuple(f"group {number}" for number in range(len(groups)))
-    return [str(group.get("name", name)) for group, name in zip(groups, usual, strict=True)]
+    """Names of the groups of an optimiser's parameters, or numbers of those that have none."""
+    return [str(group.get("name", f"group {number}")) for number, group in enumerate(optimizer.param_groups)]
 
 # %% ../../../nbs/training/monitoring/20_run_log.ipynb #c214eb35
 ENDS = ("finished", "stopped", "failed")

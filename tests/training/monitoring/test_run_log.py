@@ -39,7 +39,7 @@ def test_a_run_is_logged_step_by_step(undisturbed):
     assert run.status == "finished"
     assert table["step"].tolist() == list(range(1, 19))
     assert (run.total_steps, run.step) == (18, 18)
-    assert run.groups == ("decayed", "not decayed", "filters")
+    assert run.groups == ("weights", "biases, norms, embeddings", "filters")
     assert table[["loss", "grad_norm", "resident_bytes"]].notna().all(axis=None)
     assert (table[["bases_per_second", "tokens_per_second"]] > 0).all(axis=None)
     assert table["eval_loss"].notna().tolist() == [step % 6 == 0 for step in table["step"]]
