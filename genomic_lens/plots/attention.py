@@ -431,9 +431,8 @@ def draw_hidden_attention(
     words = notes(record, "hatched")
     finish_axes(ax, map_words(record), words, x="column: looked at (bases)", y="row: looks (bases)")
     size = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
-    for axis, letters, bases, inches in (
-        (ax.xaxis, named[0], record.columns, size.width), (ax.yaxis, named[1], record.rows, size.height)
-    ):  # fmt: skip
+    room = 72 * min(size.width / np.ptp(columns), size.height / np.ptp(rows))
+    for axis, letters, bases in zip((ax.xaxis, ax.yaxis), named, (record.columns, record.rows), strict=True):
         if letters:
-            name_bases(axis, letters, bases[0], inches)
+            name_bases(axis, letters, bases[0], room)
     return ax

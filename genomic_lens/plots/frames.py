@@ -199,7 +199,7 @@ def bases_of(sequence: str | None, bases: tuple[int, int]) -> str:
     return sequence[start:stop] if sequence and stop <= len(sequence) and stop - start <= MOST_NAMED else ""
 
 
-def name_bases(axis: Axis, letters: str, start: int, size: float) -> None:
+def name_bases(axis: Axis, letters: str, start: int, room: float) -> None:
     """Write letters between a matplotlib axis and its positions, each at its base; none where they would be too small.
 
     Parameters
@@ -209,19 +209,19 @@ def name_bases(axis: Axis, letters: str, start: int, size: float) -> None:
     letters : str
     start : int
         Position of the first.
-    size : float
-        Length of the axis in inches; the letters fit into it.
+    room : float
+        Points that a base has on the axis; letters fit into it.
 
     Examples
     --------
     >>> ax = own_axes(None, 6, 2)
-    >>> name_bases(ax.xaxis, "ACG", 10, 5)
+    >>> name_bases(ax.xaxis, "ACG", 10, room=6)
     >>> ax.get_xticks(minor=True).tolist()
     [10, 11, 12]
     """
-    points = min(8.0, 72 * size / len(letters))
-    if points < SMALLEST:
+    if room < SMALLEST:
         return
+    points = min(8.0, room)
     axis.set_minor_locator(FixedLocator(range(start, start + len(letters))))
     axis.set_minor_formatter(FixedFormatter(list(letters)))
     axis.remove_overlapping_locs = False
