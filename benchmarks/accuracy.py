@@ -56,7 +56,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found: dict[str, list[dict]] = {}
+    kept = options.out and options.out.exists()  # tasks that are not asked for now stay in the file
+    found: dict[str, list[dict]] = json.loads(options.out.read_text())["tasks"] if kept else {}
     for task in options.tasks:
         try:
             found[task] = import_module(f"scores.{TASKS[task]}").measure(task, options.seeds, options.data)
