@@ -162,6 +162,16 @@ def test_a_budget_of_tokens_is_an_override_and_its_padding_stands_in_the_plan(ru
             plan_experiment(load_experiment(mine, [*TINY, "training.batch_tokens=60", other]))
 
 
+def test_a_curriculum_by_loss_is_a_setting_and_learns_with_adapters_too(run_tiny, mine):
+    stages = "curriculum.stages=[{max_length: 12, batch_size: 4, epochs: 2}]"
+    for more in ("seed=1", "lora=2"):
+        run = run_tiny(mine, stages, "curriculum.measure=loss", "curriculum.refresh=0.5", more, folder=more)
+        assert run.history.step.max() == 20
+    with np.load(run.folder / "checkpoint-20" / "curriculum.npz") as stored:
+        assert stored["measured"] == 12  # after a warm-up of 2 steps, and each 10 steps
+        assert stored["values"].shape == (40,)
+
+
 def test_what_is_frozen_does_not_move_and_adapters_are_merged(run_tiny, mine):
     frozen = run_tiny(mine, "freeze=true")
     assert plan_experiment(frozen.experiment).trainable < plan_experiment(load_experiment(mine, TINY)).trainable
