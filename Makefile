@@ -16,7 +16,7 @@ test: .venv/dev            ## everything that CI checks; pytest's closing line c
 	$(BIN)/lint-imports
 	$(BIN)/python tools/nb.py check
 	$(BIN)/nbdev_test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 sync: .venv/dev            ## notebooks -> package and README, then strip what should not be committed
 	$(BIN)/python tools/nb.py sync

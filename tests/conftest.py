@@ -18,6 +18,12 @@ TINY = {
 }  # fmt: skip
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: workers take whole files, and none should begin a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     from genomic_lens.data.tokenizers import DNATokenizer

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from genomic_lens.cli.demo import train_demo
+from genomic_lens.cli.splice_model import splice_config
+
 from .lab import BROWSER, Complaints, Notebook, browsing, serving, write_notebook
 
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium on PATH; set CHROMIUM to its path")
@@ -369,6 +372,8 @@ def test_a_kernel_that_is_gone_is_announced(notebook, shown):
 
 @pytest.mark.slow
 def test_the_first_tutorial_ends_with_a_dashboard(lab, context, complaints):
+    """With a model that lies beside it, as after `make demo`; two epochs are enough to be drawn."""
+    train_demo(splice_config(epochs=2), lab.root / "demo")
     shutil.copytree(ROOT / "tutorials", lab.root / "tutorials")
     opened = Notebook(context, lab, "tutorials/00_first_lens.ipynb", complaints.listen)
     opened.run_all()

@@ -4,7 +4,10 @@ import pytest
 
 from .lab import BROWSER, Complaints, Notebook, browsing, serving, write_notebook
 
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium on PATH; set CHROMIUM to its path")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BROWSER, reason="no chromium on PATH; set CHROMIUM to its path"),
+]
 
 TRAINER = """
 import random, tempfile, time

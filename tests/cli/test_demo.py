@@ -19,12 +19,14 @@ from genomic_lens.interpretability import attribute, predict
 from genomic_lens.model import HyenaGLTForSequenceClassification
 from genomic_lens.records import Prediction
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """What `genomic-lens demo` writes, in a process of its own."""
+    """What `genomic-lens demo` writes, in a process of its own; half of the usual epochs find the same."""
     out = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "genomic_lens.cli", "demo", "--out", str(out)]
+    command = [sys.executable, "-m", "genomic_lens.cli", "demo", "--out", str(out), "--epochs", "8"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return out
@@ -93,6 +95,12 @@ def test_the_strongest_base_of_a_donor_is_in_its_gt(demo):
     assert np.mean([JUNCTION <= place < JUNCTION + 2 for place in strongest]) >= 0.8
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """A tenth of the rows: ten steps an epoch."""
+    monkeypatch.setattr("genomic_lens.cli.demo.splice_junctions", lambda part: splice_junctions(part).head(320))
+
+
 class InterruptAt(TrainerCallback):
     """A key press after a step."""
 
@@ -104,13 +112,13 @@ class InterruptAt(TrainerCallback):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_demo_goes_on_to_the_same_weights(tmp_path):
+def test_an_interrupted_demo_goes_on_to_the_same_weights(few, tmp_path):
     """One epoch of two, interrupted, then resumed, against an uninterrupted run."""
     config = splice_config(epochs=2)
     straight, _ = train_demo(config, tmp_path / "straight")
-    train, validation = splice_junctions("train"), splice_junctions("validation")
+    train, validation = (splice_junctions(part).head(320) for part in ("train", "validation"))
     partial = splice_trainer(config, train, validation, tmp_path / "cut" / "training")
-    partial.hf.add_callback(InterruptAt(90))
+    partial.hf.add_callback(InterruptAt(13))
     with single_thread(), pytest.raises(KeyboardInterrupt):
         partial.train()
     assert prepare(tmp_path / "cut", config)
@@ -119,7 +127,7 @@ def test_an_interrupted_demo_goes_on_to_the_same_weights(tmp_path):
     assert all(torch.equal(first, second) for first, second in pairs)
 
 
-def test_a_finished_or_different_run_is_not_resumed(tmp_path):
+def test_a_finished_or_different_run_is_not_resumed(few, tmp_path):
     config = splice_config(epochs=1)
     train_demo(config, tmp_path)
     assert not prepare(tmp_path, splice_config(epochs=2)), "another configuration"
