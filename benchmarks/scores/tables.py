@@ -1,7 +1,8 @@
 """Sequences of two classes: mouse transcription factors and promoters of GUE, and ChIP peaks of CTCF against PU.1.
 
 Splits are those of GUE; of the ChIP peaks chromosomes 8, 9 and 21 are the test part, and the twelve intervals in both
-files are left out. Settings were picked on GUE's own validation rows. Models read a sequence on both strands and say the mean, but for promoters, which have a strand.
+files are left out. Settings of mouse_4 were picked on its validation rows. Models read a sequence on both strands and
+say the mean, but for promoters, which have a strand.
 """
 
 import gzip
