@@ -5,6 +5,7 @@
 # %% ../../../nbs/interpretability/attention/42_levels.ipynb #875665de
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from tqdm.auto import tqdm
 from .separable_maps import SeparableMap, cut
 from ...model.convolution.fast_mixing import keep_freed_blocks
 from ...model.mixing.operators import STRIP
+from ...model.threads import side_by_side
 
 # %% auto #0
 __all__ = ['FINE', 'ROOM', 'pool_sums', 'pool_lags', 'Level', 'coarser', 'in_strips', 'finest', 'sum_products', 'band_sums']
@@ -146,16 +148,22 @@ def finest(source: SeparableMap, dtype: torch.dtype, size: int = FINE) -> tuple[
     sizes = (source.width, bins), (*shape, bins), (*shape, back + bins + 1)
     level = Level(*(source.like.new_empty(axes, dtype=dtype) for axes in sizes), back)
     band = source.like.new_empty(len(source.near), source.length)
-    bar = {"desc": "pyramid", "delay": 2, "leave": False}
-    for first in tqdm(range(0, bins, step), **bar):
+
+    def pool(first: int) -> None:
         start, stop = first * size, min((first + step) * size, source.length)
         level.outer[:, first : first + step] = pool_sums(source.outer(start, stop), size)
         level.inner[..., first : first + step] = pool_sums(source.inner(start, stop), size)
         band[:, start:stop] = source.band(start, stop)
-    for first in range(-back, bins + 1, step):
+
+    def pool_filters(first: int) -> None:
         last = min(first + step, bins + 1)
         lags = source.filters((first - 1) * size, last * size)
         level.filters[..., first + back : last + back] = pool_lags(lags, size)
+
+    work = side_by_side if source.like.device.type == "cpu" else map
+    parts = range(0, bins, step)
+    deque(tqdm(work(pool, parts), total=len(parts), desc="pyramid", delay=2, leave=False), maxlen=0)
+    deque(work(pool_filters, range(-back, bins + 1, step)), maxlen=0)
     return level, band
 
 # %% ../../../nbs/interpretability/attention/42_levels.ipynb #8d3191db

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import combinations_with_replacement
+from threading import local
 
 import torch
 from torch.nn import functional
@@ -140,7 +141,7 @@ class DiagonalEnergy(SeparableMap):
         self.near = range(parts.short_first_lag, parts.short_first_lag + taps)
         self.pairs = list(combinations_with_replacement(range(taps), 2))
         self.terms = len(self.pairs)
-        self._newest: tuple[tuple[int, int], torch.Tensor] | None = None  # of `_met`, which two sums ask one by one
+        self._newest = local()  # of `_met`, which two sums ask one by one, in each thread
         weights, out = (part.to(self.like) for part in (parts.weights[self.streams], parts.out_weight))
         gram = torch.einsum("sde,tde->dst", weights, weights) * out.square().sum(0)[:, None, None]
         values, vectors = torch.linalg.eigh(gram)
@@ -190,9 +191,9 @@ class DiagonalEnergy(SeparableMap):
 
         Streams that pass through the same channel are turned into parts that share nothing.
         """
-        if self._newest is None or self._newest[0] != (start, stop):
-            self._newest = (start, stop), self._meet(start, stop)
-        return self._newest[1]
+        if getattr(self._newest, "span", None) != (start, stop):
+            self._newest.span, self._newest.met = (start, stop), self._meet(start, stop)
+        return self._newest.met
 
     def _meet(self, start: int, stop: int) -> torch.Tensor:
         """What `_met` keeps for the span that was asked last."""
