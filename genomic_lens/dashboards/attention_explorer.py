@@ -28,7 +28,7 @@ from ..interpretability.attention.tiles import EXACT, ROWS, HiddenAttentionTiles
 from ..model.mixing.block_measures import head_count
 from ..model.mixing.operators import HyenaMixing, MixingOperator
 from ..model.token_models import HyenaGLTForCausalLM, HyenaGLTForMaskedLM, HyenaGLTForTokenClassification
-from ..plots.attention import error_words
+from ..plots.attention_cells import error_words
 from ..plots.style import percent
 from ..report.lens import Annotation
 

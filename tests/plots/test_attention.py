@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from genomic_lens.errors import DataError
-from genomic_lens.plots.attention import bin_means, draw_hidden_attention, plot_hidden_attention
+from genomic_lens.plots.attention import draw_hidden_attention, plot_hidden_attention
+from genomic_lens.plots.attention_cells import bin_means
 from genomic_lens.plots.style import token
 from genomic_lens.plots.words import describe
 from genomic_lens.records import HiddenAttention, PooledAttention
