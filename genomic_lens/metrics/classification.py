@@ -104,8 +104,8 @@ def mcc(truth: np.ndarray, probabilities: np.ndarray) -> float:
 def auroc(truth: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the ROC curve: of column 1 for two classes, else the mean of one class against the rest.
 
-    The mean is over the classes that occur in `truth`; NaN where only one does. An area is the share of pairs, one item of
-    the class and one of the rest, that are in the right order; ties count half.
+    The mean is over the classes that occur in `truth`; NaN where only one does. An area is the share of pairs, one item
+    of the class and one of the rest, that are in the right order; ties count half.
 
     Parameters
     ----------

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from ..errors import DataError
 from .intervals import bootstrap_scores, chosen, group_codes
@@ -41,7 +40,7 @@ def mse(truth: np.ndarray, predictions: np.ndarray) -> float:
     >>> round(float(mse(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
     0.333
     """
-    return mean_squared_error(truth, predictions)
+    return np.square(truth - predictions).mean()
 
 
 def mae(truth: np.ndarray, predictions: np.ndarray) -> float:
@@ -61,7 +60,7 @@ def mae(truth: np.ndarray, predictions: np.ndarray) -> float:
     >>> round(float(mae(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
     0.333
     """
-    return mean_absolute_error(truth, predictions)
+    return np.abs(truth - predictions).mean()
 
 
 def r2(truth: np.ndarray, predictions: np.ndarray) -> float:
@@ -81,7 +80,7 @@ def r2(truth: np.ndarray, predictions: np.ndarray) -> float:
     >>> round(float(r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 3.0]))), 3)
     0.5
     """
-    return r2_score(truth, predictions) if vary(truth) else np.nan
+    return 1 - mse(truth, predictions) / truth.var() if vary(truth) else np.nan
 
 
 def pearson(truth: np.ndarray, predictions: np.ndarray) -> float:
