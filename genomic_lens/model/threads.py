@@ -5,6 +5,7 @@
 # %% ../../nbs/model/04_threads.ipynb #bd7a9630
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -14,7 +15,7 @@ import torch
 Part, Answer = TypeVar("Part"), TypeVar("Answer")
 
 # %% auto #0
-__all__ = ['Part', 'Answer', 'watched', 'as_here', 'side_by_side']
+__all__ = ['Part', 'Answer', 'watched', 'as_here', 'side_by_side', 'for_each']
 
 # %% ../../nbs/model/04_threads.ipynb #18e0a898
 def watched() -> bool:
@@ -69,3 +70,16 @@ def side_by_side(function: Callable[[Part], Answer], parts: Iterable[Part]) -> I
             yield from pool.map(as_here(function), parts)
     finally:
         torch.set_num_threads(threads)
+
+# %% ../../nbs/model/04_threads.ipynb #f6e81f9b
+def for_each(function: Callable[[Part], None], parts: Iterable[Part], device: torch.device) -> None:
+    """Call a function with each part, side by side where the CPU does the work.
+
+    Examples
+    --------
+    >>> squares = torch.zeros(3)
+    >>> for_each(lambda place: squares[place].fill_(place**2), range(3), squares.device)
+    >>> squares
+    tensor([0., 1., 4.])
+    """
+    deque(side_by_side(function, parts) if device.type == "cpu" else map(function, parts), maxlen=0)

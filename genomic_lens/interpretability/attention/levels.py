@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .separable_maps import SeparableMap, cut
 from ...model.convolution.fast_mixing import keep_freed_blocks
 from ...model.mixing.operators import STRIP
-from ...model.threads import side_by_side
+from ...model.threads import for_each, side_by_side
 
 # %% auto #0
 __all__ = ['FINE', 'ROOM', 'pool_sums', 'pool_lags', 'Level', 'coarser', 'in_strips', 'finest', 'sum_products', 'band_sums']
@@ -163,7 +163,7 @@ def finest(source: SeparableMap, dtype: torch.dtype, size: int = FINE) -> tuple[
     work = side_by_side if source.like.device.type == "cpu" else map
     parts = range(0, bins, step)
     deque(tqdm(work(pool, parts), total=len(parts), desc="pyramid", delay=2, leave=False), maxlen=0)
-    deque(work(pool_filters, range(-back, bins + 1, step)), maxlen=0)
+    for_each(pool_filters, range(-back, bins + 1, step), source.like.device)
     return level, band
 
 # %% ../../../nbs/interpretability/attention/42_levels.ipynb #8d3191db

@@ -5,7 +5,6 @@
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #e660ed57
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from threading import local
@@ -15,7 +14,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from .long_convolution import transform_size
-from ..threads import side_by_side
+from ..threads import for_each
 
 # %% auto #0
 __all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks', 'Circle', 'Spectra',
@@ -261,11 +260,10 @@ def mix(
         part *= value[..., start:stop].transpose(1, 2)
         part.copy_(after(hidden[:, start:stop], operator.out_proj(part)))
 
-    work = side_by_side if hidden.device.type == "cpu" else map
-    deque(work(gate_and_value, stretches), maxlen=0)
+    for_each(gate_and_value, stretches, hidden.device)
     with torch.autocast(hidden.device.type, enabled=False):
         convolve_groups(value, gates, spectra)
-    deque(work(result, stretches), maxlen=0)
+    for_each(result, stretches, hidden.device)
     return out
 
 
@@ -284,5 +282,8 @@ def convolve_groups(value: torch.Tensor, gates: torch.Tensor, spectra: Iterable[
                 part.mul_(gates[len(gates) - 1 - rank, :, channels])
 
     # Spectra that are too many to be remembered are drawn one by one, and each is long enough for all threads.
-    work = side_by_side if value.device.type == "cpu" and isinstance(spectra, list) else map
-    deque(work(convolve, spectra), maxlen=0)
+    if isinstance(spectra, list):
+        for_each(convolve, spectra, value.device)
+    else:
+        for group in spectra:
+            convolve(group)

@@ -5,7 +5,7 @@
 # %% ../../../nbs/model/convolution/20_hyena.ipynb #558c167b
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property, partial
 
 import torch
@@ -21,10 +21,10 @@ from .long_training import LONG, mix_and_learn
 from genomic_lens.model.mixing.operators import (
     HyenaFactors, HyenaMixing, HyenaProjections, linear_map, short_convolution,
 )  # fmt: skip
+from ..threads import for_each
 
 # %% auto #0
-__all__ = ['HELD', 'HyenaOperator', 'factors', 'every_lag', 'projections', 'HeldFactors', 'stretches', 'held_factors',
-           'held_signals']
+__all__ = ['HELD', 'HyenaOperator', 'factors', 'every_lag', 'projections', 'HeldFactors', 'fill', 'held_factors', 'held_signals']
 
 # %% ../../../nbs/model/convolution/20_hyena.ipynb #a9545a35
 class HyenaOperator(nn.Module):
@@ -237,25 +237,27 @@ class HeldFactors(HyenaFactors):
         return self[1]()
 
 
-def stretches(operator: HyenaOperator, hidden: torch.Tensor, streams: slice) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Some streams of (length, d_model) hidden states, a stretch at a time, (streams, d_model, positions)."""
+def fill(operator: HyenaOperator, hidden: torch.Tensor, streams: slice, room: torch.Tensor) -> None:
+    """Write some streams of (length, d_model) hidden states to (streams, d_model, length), a stretch at a time."""
     (behind, ahead), length, step = operator.short_reach, len(hidden), stretch_size(hidden.device)
     part, parts = slice(streams.start * operator.d_model, streams.stop * operator.d_model), linear_map(operator.in_proj)
     (weight, bias), taps = (values[part] for values in parts), operator.short_taps[part]
-    for start in range(0, length, step):
+
+    def fill_stretch(start: int) -> None:
         stop = min(start + step, length)
         low, high = max(0, start - behind), min(length, stop + ahead)
         projected = torch.addmm(bias[:, None], weight, hidden[low:high].T)
         mixed = short_convolution(projected, taps, operator.short_first_lag)[:, start - low : stop - low]
         mixed += operator.short_bias[part, None]
-        yield slice(start, stop), mixed.unflatten(0, (-1, operator.d_model))
+        room[..., start:stop] = mixed.unflatten(0, (-1, operator.d_model))
+
+    for_each(fill_stretch, range(0, length, step), hidden.device)
 
 
 def held_factors(operator: HyenaOperator, hidden: torch.Tensor, taps: torch.Tensor, first_lag: int) -> HeldFactors:
     """The same factors, held in half precision; filters, which may fade by orders of magnitude, stay as they are."""
     gates = hidden.new_empty(operator.order, *hidden.T.shape, dtype=torch.float16)
-    for part, stretch in stretches(operator, hidden, slice(0, operator.order)):
-        gates[..., part] = stretch
+    fill(operator, hidden, slice(0, operator.order), gates)
     return HeldFactors(gates, partial(held_signals, operator, hidden, gates, taps, first_lag), taps, first_lag)
 
 
@@ -265,12 +267,14 @@ def held_signals(
 ) -> torch.Tensor:
     """What each gate multiplies, in half precision."""
     signals = torch.empty_like(gates)
-    for part, stretch in stretches(operator, hidden, slice(operator.order, operator.order + 1)):
-        signals[-1:, :, part] = stretch
-    for channels in channel_groups(*hidden.T.shape):
+    fill(operator, hidden, slice(operator.order, operator.order + 1), signals[-1:])
+
+    def convolve(channels: slice) -> None:
         signal = signals[-1, channels].to(taps.dtype)
         for rank, filters in enumerate(taps):
             gate = operator.order - 1 - rank
             signal = long_convolution(signal * gates[gate, channels], filters[channels], first_lag)
             signals[gate - 1, channels] = signal
+
+    for_each(convolve, channel_groups(*hidden.T.shape), hidden.device)
     return signals
