@@ -5,7 +5,8 @@
 Both see the same batches in the same order, with the same optimiser, groups, schedule and clipping, and end with the
 same weights, which is checked. They take turns on one thread, each time for so many steps, and CPU seconds a step are
 compared pair by pair; on a busy machine the quickest run of each tells most. The trainer logs every ten steps and
-validates and saves nothing, as the loop. What it costs to start is given apart.
+validates and saves nothing, as the loop. What it costs to start is given apart, and so is the rate at which letters
+become ids.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from transformers import TrainerCallback, get_cosine_schedule_with_warmup, set_s
 
 from genomic_lens.cli.splice_model import splice_config, splice_dataset, splice_trainer
 from genomic_lens.data.datasets import PaddingCollator
-from genomic_lens.data.samples import splice_junctions
+from genomic_lens.data.samples import chlamydia_genome, splice_junctions
+from genomic_lens.data.tokenizers import DNATokenizer
 from genomic_lens.model import HyenaGLTForSequenceClassification
 from genomic_lens.training import SeededBatchSampler, parameter_groups
 
@@ -75,6 +77,16 @@ def spread(values: np.ndarray) -> dict[str, float]:
     return dict(zip(("low", "median", "high"), np.quantile(values, (0.25, 0.5, 0.75)).tolist(), strict=True))
 
 
+def tokenizing_rate(runs: int = 20) -> float:
+    """Bases, that is bytes of text, a CPU second from letters to ids, in millions: the median over runs."""
+    tokenizer, genome, rates = DNATokenizer(), chlamydia_genome().sequence, []
+    for _ in range(runs):
+        begin = time.process_time()
+        tokenizer.encode(genome)
+        rates.append(len(genome) / 1e6 / (time.process_time() - begin))
+    return float(np.median(rates))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=12)
@@ -99,7 +111,7 @@ def main() -> None:
         "steps": steps, "pairs": options.pairs, "same_weights": same, "loop_ms": spread(1e3 * np.array(loops)),
         "trainer_ms": spread(1e3 * np.array(trainers)), "ratio": spread(ratios), "start_s": spread(np.array(starts)),
         "ratio_of_the_quickest": min(trainers) / min(loops),
-        "bases_per_second": bases / float(np.median(trainers)),
+        "bases_per_second": bases / float(np.median(trainers)), "tokenizing_mb_per_second": tokenizing_rate(),
     }  # fmt: skip
     print(f"{options.pairs} pairs of {steps} steps, one thread; final weights {'identical' if same else 'DIFFER'}")
     for name, unit in (("loop_ms", "ms a step"), ("trainer_ms", "ms a step"), ("start_s", "s to start and end")):
@@ -107,6 +119,7 @@ def main() -> None:
     quickest = f"; of the quickest runs {result['ratio_of_the_quickest']:.3f}"
     print("ratio    {median:.3f} ({low:.3f} to {high:.3f})".format(**result["ratio"]) + quickest)
     print(f"{result['bases_per_second']:,.0f} bases a CPU second")
+    print(f"{result['tokenizing_mb_per_second']:,.0f} MB of bases a CPU second are tokenized")
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -131,7 +131,7 @@ class ChromatinProfileDataset(torch.utils.data.Dataset):
     ----------
     data_path : str or Path
         A table of contig, start and stop (0-based, half-open) and a column a label; or HyenaDNA's, of Chr_No, Start,
-        End and columns y_….
+        End and columns ``y_…``.
     genome : str or Path
         FASTA file of the genome that the places are on, such as hg19 or hg38, with or without "chr" before names.
     length : int
