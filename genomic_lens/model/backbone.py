@@ -73,12 +73,11 @@ class HyenaBackbone(nn.Module):
         output_hidden_states : bool
             Whether to return the residual stream before each block, too; with chunks, of the tokens alone.
         """
-        hidden = self.embed(input_ids, inputs_embeds)
         mask = self.padding_mask(input_ids, attention_mask)
-        if self.stage is None:
-            return self.through_layers(hidden, mask, output_hidden_states)
-        embedded = hidden
-        hidden, levels = self.stage(hidden, mask, input_ids)
+        if self.stage is None:  # embeddings have no name here, so they go when the first block is done with them
+            return self.through_layers(self.embed(input_ids, inputs_embeds), mask, output_hidden_states)
+        embedded = self.embed(input_ids, inputs_embeds)
+        hidden, levels = self.stage(embedded, mask, input_ids)
         hidden = self.ln_f(hidden)
         loss = None
         if self.config.chunks_by == "routing":

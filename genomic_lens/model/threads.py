@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
@@ -15,7 +16,7 @@ import torch
 Part, Answer = TypeVar("Part"), TypeVar("Answer")
 
 # %% auto #0
-__all__ = ['Part', 'Answer', 'watched', 'as_here', 'side_by_side', 'for_each']
+__all__ = ['Part', 'Answer', 'watched', 'as_here', 'side_by_side', 'taken', 'for_each']
 
 # %% ../../nbs/model/04_threads.ipynb #18e0a898
 def watched() -> bool:
@@ -72,8 +73,30 @@ def side_by_side(function: Callable[[Part], Answer], parts: Iterable[Part]) -> I
         torch.set_num_threads(threads)
 
 # %% ../../nbs/model/04_threads.ipynb #f6e81f9b
+def taken(parts: deque[Part]) -> Iterator[Part]:
+    """Parts that nobody else has taken, until none are left.
+
+    Examples
+    --------
+    >>> left = deque("abc")
+    >>> next(taken(left)), left
+    ('a', deque(['b', 'c']))
+    """
+    with suppress(IndexError):
+        while True:
+            yield parts.popleft()
+
+# %% ../../nbs/model/04_threads.ipynb #38369046
 def for_each(function: Callable[[Part], None], parts: Iterable[Part], device: torch.device) -> None:
     """Call a function with each part, side by side where the CPU does the work.
+
+    Parameters
+    ----------
+    function : callable
+        Leaves alone what it makes of other parts. After an error in one of them, no other is begun.
+    parts : iterable
+    device : torch.device
+        Where the function works.
 
     Examples
     --------
@@ -82,4 +105,23 @@ def for_each(function: Callable[[Part], None], parts: Iterable[Part], device: to
     >>> squares
     tensor([0., 1., 4.])
     """
-    deque(side_by_side(function, parts) if device.type == "cpu" else map(function, parts), maxlen=0)
+    left, threads = deque(parts), torch.get_num_threads()
+
+    def work() -> None:
+        try:
+            for part in taken(left):
+                function(part)
+        finally:
+            left.clear()
+
+    if device.type != "cpu" or threads == 1 or watched() or len(left) < 2:
+        return work()
+    try:
+        torch.set_num_threads(1)
+        with ThreadPoolExecutor(threads - 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            others = [pool.submit(as_here(lambda _: work()), None) for _ in range(threads - 1)]
+            work()
+        for other in others:
+            other.result()
+    finally:
+        torch.set_num_threads(threads)

@@ -175,7 +175,7 @@ def test_figures_come_from_results(striped):
     heat = analyzer.plot_attention_heatmap(results[0], layer=1, head=3)
     weights = results[0].map(1, 3).weights
     behind = np.tri(len(weights), dtype=bool)
-    assert not np.nan_to_num(weights[~behind]).any(), "the model is causal, and its picture leaves empty what no base looks at"
+    assert not np.nan_to_num(weights[~behind]).any(), "a base looks at none ahead of it, which the picture leaves empty"
     np.testing.assert_array_equal(heat.data[0].z, np.where(behind, weights, np.nan))
     assert "Attention weights of layer 1, head 3" in heat.layout.title.text
     assert "layer 2" in analyzer.plot_attention_heatmap(results[0]).layout.title.text

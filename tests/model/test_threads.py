@@ -1,13 +1,15 @@
 """Work in parts, a part a thread, is the same work."""
 
 import threading
+import time
 
 import pytest
 import torch
 
+from genomic_lens.model.convolution import fast_mixing
 from genomic_lens.model.convolution.fast_mixing import STRETCH, mix
 from genomic_lens.model.convolution.hyena import HyenaOperator
-from genomic_lens.model.threads import side_by_side, watched
+from genomic_lens.model.threads import for_each, side_by_side, watched
 
 
 @pytest.fixture(autouse=True)
@@ -68,9 +70,42 @@ def test_an_error_comes_where_its_part_would():
     assert torch.get_num_threads() == 2
 
 
+def test_for_each_takes_every_part_once_and_the_caller_works_too():
+    done, both = [], threading.Barrier(2, timeout=60)
+
+    def work(part):
+        if part < 2:
+            both.wait()  # which only two threads at once can pass
+        done.append((part, *where(part)))
+
+    for_each(work, range(50), torch.device("cpu"))
+    assert sorted(part for part, *_ in done) == list(range(50))
+    assert threading.get_ident() in {thread for _, thread, _ in done}
+    assert {threads for *_, threads in done} == {1}
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("fails_here", [True, False])
+def test_after_an_error_no_other_part_is_begun(fails_here):
+    begun, both, here = [], threading.Barrier(2, timeout=60), threading.get_ident()
+
+    def work(part):
+        begun.append(part)
+        both.wait()
+        if (threading.get_ident() == here) == fails_here:
+            raise ZeroDivisionError
+        time.sleep(0.2)
+
+    with pytest.raises(ZeroDivisionError):
+        for_each(work, range(10_000), torch.device("cpu"))
+    assert len(begun) == 2
+    assert torch.get_num_threads() == 2
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("order", [2, 3])
-def test_a_long_input_is_mixed_alike_by_any_number_of_threads(mode, order):
+def test_a_long_input_is_mixed_alike_by_any_number_of_threads(mode, order, monkeypatch):
+    monkeypatch.setattr(fast_mixing, "LONG", 1)  # many groups of channels
     torch.manual_seed(0)
     operator = HyenaOperator(d_model=40, l_max=4 * STRETCH, order=order).eval()
     hidden, found = torch.randn(2, 3 * STRETCH + 7, 40), []

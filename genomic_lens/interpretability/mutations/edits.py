@@ -111,7 +111,7 @@ def change_of(own: np.ndarray, ids: np.ndarray) -> Change:
 
 # %% ../../../nbs/interpretability/mutations/04_edits.ipynb #68f129f0
 Logits = Iterator[tuple[np.ndarray, torch.Tensor]]
-STRETCHES = 8  # of positions at once, see `genomic_lens.model.convolution.fast_mixing.stretch_size`
+STRETCHES = 16  # of positions at once, see `genomic_lens.model.convolution.fast_mixing.stretch_size`
 APART = 32  # tokens between the first changes of a batch, at most
 WHOLE, ONWARDS = "each variant as a whole", "each variant from its first changed base on"
 

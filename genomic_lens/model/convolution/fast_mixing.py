@@ -17,31 +17,32 @@ from .long_convolution import transform_size
 from ..threads import for_each
 
 # %% auto #0
-__all__ = ['STRETCH', 'GROUP', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks', 'Circle', 'Spectra',
-           'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by', 'stretch_streams', 'as_it_is', 'mixed_alone',
-           'mix', 'convolve_groups']
+__all__ = ['STRETCH', 'LONG', 'SHARED', 'ALONE', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
+           'Circle', 'Spectra', 'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by', 'stretch_streams',
+           'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #407d72ca
-STRETCH = 1024  # positions at a time
-GROUP = 2**19  # numbers in the channels that are transformed at a time, at least eight channels
+STRETCH = 512  # positions at a time
+LONG = 2**16  # positions: of shorter signals, more channels are transformed at a time than so many:
+SHARED, ALONE = 8, 2  # where all threads share a transform, or where each has its own on a CPU
 ODD = 24  # positions more than asked for: rows a power of two apart would fight for the same places in the cache
 REMEMBERED = 2**28  # bytes of spectra that an operator keeps
 
 
 def stretch_size(device: torch.device) -> int:
     """Positions at a time: what fits a CPU's cache is too little to keep a GPU busy."""
-    return STRETCH if device.type == "cpu" else 64 * STRETCH
+    return STRETCH if device.type == "cpu" else 128 * STRETCH
 
 
-def channel_groups(channels: int, length: int) -> list[slice]:
-    """Which channels are transformed together.
+def channel_groups(channels: int, length: int, least: int = SHARED) -> list[slice]:
+    """Which channels are transformed together: at least so many, and more of short signals.
 
     Examples
     --------
     >>> channel_groups(20, 100_000)
     [slice(0, 8, None), slice(8, 16, None), slice(16, 20, None)]
     """
-    size = max(8, GROUP // length)
+    size = least * max(1, LONG // length)
     return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #f1d958da
@@ -106,10 +107,9 @@ class Spectra:
         if key == kept:
             return groups
         self.kept = None, []
-        drawn = drawn_spectra(operator, length)
         if 4 * transform_size(length, length) * operator.d_model * (operator.order - 1) > REMEMBERED:
-            return drawn
-        groups = list(drawn)
+            return drawn_spectra(operator, length, SHARED)
+        groups = list(drawn_spectra(operator, length, ALONE if key[1].type == "cpu" else SHARED))
         self.kept = key, groups
         return groups
 
@@ -117,10 +117,10 @@ class Spectra:
         return Spectra, ()  # copies and pickles compute their own
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #3de16dd3
-def drawn_spectra(operator: nn.Module, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Channels and the spectra of their filters, drawn anew."""
+def drawn_spectra(operator: nn.Module, length: int, least: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Channels, at least so many at a time, and the spectra of their filters, drawn anew."""
     taps, first_lag = operator.taps(length)
-    groups = channel_groups(operator.d_model, length)
+    groups = channel_groups(operator.d_model, length, least)
     circle = Circle(transform_size(length, taps.shape[-1], first_lag), len(taps) * groups[0].stop, taps)
     for channels in groups:
         yield channels, circle.spectrum(taps[:, channels], first_lag)
