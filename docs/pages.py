@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from outline import LIBRARY, ROOT, Module, Package, packages
+from tables import experiment_tables, hyenadna_tables, measured_tables
 
 GALLERY = "tutorials/90_gallery"
 FRONT = """
@@ -15,6 +16,7 @@ FRONT = """
 - [Tour of the source](nbs/tour.md): the notebooks that the package is written in.
 - [Experiments](experiments.md): training from one YAML file, on data of one's own, and HyenaDNA's command lines.
 - [HyenaDNA](hyenadna.md): its sizes, the memory and time they need, and where each number was checked.
+- [Measured](measured.md): how well, how fast and how exactly, beside other tools, with the targets that were missed.
 - [Contributing](CONTRIBUTING.md): how to change something, and how to add a module or a model.
 
 ```{toctree}
@@ -26,6 +28,7 @@ api/index
 nbs/tour
 experiments
 hyenadna
+measured
 CONTRIBUTING
 ```
 """
@@ -51,61 +54,6 @@ def write_front(source: Path) -> None:
     (source / "index.ipynb").write_text(json.dumps(index), encoding="utf-8")
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown, numbers to the right."""
-    sides = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, sides, *rows])
-
-
-def memory(size: float) -> str:
-    """Bytes, as people write them."""
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
-
-
-def hyenadna_tables() -> dict[str, str]:
-    """What the page on HyenaDNA shows: sizes as the library lists them, and what the benchmark wrote."""
-    from genomic_lens.model import list_models
-
-    sizes = list_models().filter(like="hyenadna", axis=0)
-    shapes = ["d_model", "n_layers", "sequence_length", "parameters"]
-    listed = [[name, *(f"{size[shape]:,}" for shape in shapes), size["repository"]] for name, size in sizes.iterrows()]
-    rows = json.loads((ROOT / "benchmarks" / "long_conv.json").read_text(encoding="utf-8"))["rows"]
-    whole = [
-        [row["model"], f"{row['length']:,}", f"{row['seconds']:,.1f}", memory(row["extra_bytes"])]
-        for row in rows
-        if "model" in row
-    ]
-    compared = [
-        [row["task"], f"{row['length']:,}", f"{row['textbook_seconds']:.4f}", f"{row['ours_seconds']:.4f}",
-         f"{row['times_faster']:.1f}", memory(row["textbook_extra_mb"] * 2**20),
-         memory(max(0, row["ours_extra_mb"]) * 2**20)]
-        for row in rows
-        if "times_faster" in row
-    ]  # fmt: skip
-    seconds = ["seconds, textbook", "ours", "ratio", "memory, textbook", "ours"]
-    return {
-        "sizes": table(["name", "width", "layers", "longest input", "parameters", "published as"], listed),
-        "longest": table(["name", "tokens", "seconds", "memory"], whole),
-        "textbook": table(["task", "bases", *seconds], compared),
-    }
-
-
-def experiment_tables() -> dict[str, str]:
-    """What the page on experiments shows: those that ship, the datasets, and what HyenaDNA's keys mean."""
-    from genomic_lens.training.experiments import key_table, list_datasets, list_experiments
-
-    tables = {"experiments": list_experiments(), "datasets": list_datasets(), "keys": key_table()}
-    return {name: prose_table(content.reset_index()) for name, content in tables.items()}
-
-
-def prose_table(content) -> str:
-    """A table of words in Markdown, the first column as code."""
-    rows = [[f"`{first}`", *rest] for first, *rest in content.astype(str).to_numpy().tolist()]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [list(content.columns), *rows]]
-    lines = [cells[0], ["---"] * len(cells[0]), *cells[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def write_page(source: Path, page: str, tables: dict[str, str]) -> None:
     """A page with its tables."""
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
@@ -118,6 +66,7 @@ def write_tables(source: Path) -> None:
     """The pages that show what the library lists and what benchmarks wrote."""
     write_page(source, "experiments", experiment_tables())
     write_page(source, "hyenadna", hyenadna_tables())
+    write_page(source, "measured", measured_tables())
 
 
 def write_tutorials(source: Path) -> None:

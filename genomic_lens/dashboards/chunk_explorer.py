@@ -20,8 +20,9 @@ from ..data.tokenizers import DNATokenizer
 from ..errors import DataError, GenomicLensError
 from ..interpretability.chunks import chunk_map, chunk_statistics
 from genomic_lens.plots.chunks import (
-    alternative, frame_of, headline, lane_trace, notes, plot_chunks, q_words, stage_traces,
+    alternative, frame_of, headline, lane_trace, notes, plot_chunks, stage_traces,
 )  # fmt: skip
+from ..plots.words import q_words
 from ..records import ChunkMap
 
 # %% auto #0

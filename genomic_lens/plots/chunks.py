@@ -13,7 +13,6 @@ from plotly.subplots import make_subplots
 
 from .frames import finish_figure, hatch_figure, masked_spans, span, window
 from .style import format_base, token
-from .words import q_words  # noqa: F401
 from ..records import ChunkMap
 
 # %% auto #0

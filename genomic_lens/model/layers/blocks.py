@@ -16,7 +16,7 @@ from ..convolution.hyena import HyenaOperator
 from .mixers import mixer_of
 
 # %% auto #0
-__all__ = ['bend', 'may_bend', 'MLP', 'GatedMLP', 'norm_of', 'mlp_of', 'HyenaBlock']
+__all__ = ['FEW', 'bend', 'may_bend', 'MLP', 'GatedMLP', 'norm_of', 'mlp_of', 'HyenaBlock']
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #0ee5e675
 def bend(values: torch.Tensor) -> torch.Tensor:
@@ -45,8 +45,12 @@ def bend(values: torch.Tensor) -> torch.Tensor:
     return torch.div(values, power.exp2_().add_(1), out=power)
 
 
+FEW = 4096  # numbers: below, one call of torch's is faster than the five of `bend`
+
+
 def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
-    """Whether `bend` may stand for a module at some values: no gradient is asked for, and nobody listens to the module.
+    """Whether `bend` may stand for a module at some values: they are not few, no gradient is asked for, and nobody listens
+    to the module.
 
     Examples
     --------
@@ -56,7 +60,7 @@ def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
     same = type(activation) is nn.GELU and activation.approximate == "tanh"
     heard = activation._forward_hooks or activation._forward_pre_hooks
     plain = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
-    return same and plain and not heard and not torch.is_grad_enabled()
+    return same and plain and not heard and values.numel() >= FEW and not torch.is_grad_enabled()
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #9feb8526
 class MLP(nn.Module):
