@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from accelerate import DistributedType
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerState, set_seed
@@ -98,6 +99,12 @@ class _Trainer(Trainer):
         if model.training and not loss.isfinite().all():
             raise self.broken("loss", float(loss.mean()))
         return answer
+
+    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor | float:
+        if self.accelerator.distributed_type != DistributedType.NO or getattr(self.accelerator, "scaler", None):
+            return super()._clip_grad_norm(model)
+        # in one process nothing is shared, so no parameter is searched for shares at each step
+        return nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: torch.Tensor | float | None = None) -> torch.Tensor | float:
         norm = super()._get_grad_norm(model, grad_norm)

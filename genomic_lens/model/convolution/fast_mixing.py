@@ -240,6 +240,7 @@ def mix(
     gates = hidden.new_empty(operator.order - 2, batch, width, length + ODD)[..., :length]
     out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
     step = stretch_size(hidden.device)
+    step = length if length <= 2 * step else step  # two stretches are not worth another thread
     stretches = [(start, min(start + step, length)) for start in range(0, length, step)]
 
     def gate_and_value(stretch: tuple[int, int]) -> None:

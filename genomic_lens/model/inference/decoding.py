@@ -111,12 +111,13 @@ def extend(model: nn.Module, input_ids: torch.Tensor, memory: Memory | None = No
     >>> _, past = extend(model, ids[:, :1000])  # doctest: +SKIP
     >>> scores, _ = extend(model, variants, past.fork(len(variants)))  # doctest: +SKIP
     """
-    check_ids(input_ids, model.config)
-    memory = memory or empty_memory(model, len(input_ids), model.config.sequence_length)
+    config = model.config
+    check_ids(input_ids, config)
+    memory = memory or empty_memory(model, len(input_ids), config.sequence_length)
     stop = memory.length + input_ids.shape[1]
     if len(input_ids) != memory.batch:
         raise ModelError(f"{len(input_ids)} sequences came; the past is of {memory.batch}.")
-    if (input_ids == model.config.pad_token_id).any():
+    if (input_ids == config.pad_token_id).any():
         raise ModelError("Padding came; sequences of one length are led on together, others one by one.")
     if stop > memory.capacity:
         raise ModelError(f"{stop:,} positions came, and there is room for {memory.capacity:,}.")
