@@ -16,7 +16,7 @@ from ..convolution.hyena import HyenaOperator
 from .mixers import mixer_of
 
 # %% auto #0
-__all__ = ['FEW', 'bend', 'may_bend', 'MLP', 'GatedMLP', 'norm_of', 'mlp_of', 'HyenaBlock']
+__all__ = ['FEW', 'bend', 'may_bend', 'MLP', 'GatedMLP', 'dropped', 'norm_of', 'mlp_of', 'HyenaBlock']
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #0ee5e675
 def bend(values: torch.Tensor) -> torch.Tensor:
@@ -122,6 +122,11 @@ class GatedMLP(nn.Module):
         return self.down_proj(self.product(self.activation(self.gate_proj(hidden)), self.up_proj(hidden)))
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #d88cd64e
+def dropped(dropout: nn.Dropout, values: torch.Tensor) -> torch.Tensor:
+    """Values with dropout; where one base follows another, calling one that does nothing takes longer than sums do."""
+    return dropout(values) if dropout.training else values
+
+
 def norm_of(config: HyenaGLTConfig) -> nn.Module:
     """Layer normalisation, or that of root mean squares."""
     return (RMSNorm if config.rms_norm else LayerNorm)(config.d_model, config.layer_norm_eps)
@@ -174,8 +179,5 @@ class HyenaBlock(nn.Module):
 
     def finish(self, hidden: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
         """From what came in and what the mixer made of it to the block's output, at any positions."""
-        if not self.training:  # where one base follows another, calls that do nothing would take longer than the sums
-            hidden = hidden + mixed
-            return hidden + self.mlp(self.norm2(hidden))
-        hidden = hidden + self.dropout1(mixed)
-        return hidden + self.dropout2(self.mlp(self.norm2(hidden)))
+        hidden = hidden + dropped(self.dropout1, mixed)
+        return hidden + dropped(self.dropout2, self.mlp(self.norm2(hidden)))
