@@ -31,7 +31,8 @@ def copy_sources(source: Path) -> None:
 
 def run_sphinx(source: Path, site: Path) -> None:
     """Write the site; a warning, such as a broken reference, ends the build."""
-    options = ["-q", "-j", "auto", "-W", "--keep-going", "-b", "html", "-c", str(HERE), "-d", str(source.with_name("doctrees"))]
+    options = ["-q", "-W", "--keep-going", "-j", "auto", "-b", "html", "-c", str(HERE)]
+    options += ["-d", str(source.with_name("doctrees"))]
     if subprocess.run([sys.executable, "-m", "sphinx", *options, str(source), str(site)]).returncode:
         sys.exit("The site is not replaced: Sphinx warned.")
     (site / "_static" / "webpack-macros.html").unlink(missing_ok=True)  # a template of the theme, no page

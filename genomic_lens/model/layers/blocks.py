@@ -49,8 +49,9 @@ FEW = 4096  # numbers: below, one call of torch's is faster than the five of `be
 
 
 def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
-    """Whether `bend` may stand for a module at some values: they are not few, no gradient is asked for, and nobody listens
-    to the module.
+    """Whether `bend` may stand for a module at some values.
+
+    They are not few, no gradient is asked for, and nobody listens to the module.
 
     Examples
     --------
