@@ -84,12 +84,11 @@ def interpretability_table(rows: list[dict]) -> str:
     """Rows of one part, with targets and notes."""
     from interpretability import reached
 
-    cells = [
-        [row["what"], f"{number(row['value'])} {row.get('unit', '')}".strip(),
-         f"{row['target']}, {'reached' if reached(row) else '**missed**'}" if row.get("target") else "",
-         row.get("note", "")]
-        for row in rows
-    ]  # fmt: skip
+    cells = []
+    for row in rows:
+        aim = row.get("target", "").replace("<=", "≤").replace(">=", "≥")
+        verdict = f"{aim}, {'reached' if reached(row) else '**missed**'}" if aim else ""
+        cells.append([row["what"], f"{number(row['value'])} {row.get('unit', '')}", verdict, row.get("note", "")])
     return left_table([["", "found", "target", "note"], *cells])
 
 
@@ -101,7 +100,9 @@ def spread(rows: list[dict], score: str) -> str:
 
 
 def accuracy_table(tasks: dict[str, list[dict]]) -> str:
-    """Each method at each task: its scores, and the seconds that it learned."""
+    """Each method at each task: its scores, and the seconds that it learned; below, what was aimed at."""
+    from accuracy import GOALS
+
     cells = []
     for task, rows in tasks.items():
         for method in dict.fromkeys(row["method"] for row in rows):
@@ -109,7 +110,8 @@ def accuracy_table(tasks: dict[str, list[dict]]) -> str:
             scores = [name for name in own[0] if name not in ("task", "method", "seed", "cpu_seconds")]
             said = "; ".join(f"{name} {spread(own, name)}" for name in scores)
             cells.append([task, method, said, f"{fmean(row['cpu_seconds'] for row in own):,.0f}"])
-    return left_table([["task", "method", "scores", "CPU seconds"], *cells])
+    goals = "; ".join(f"{task}: {GOALS[task]}" for task in tasks if task in GOALS)
+    return left_table([["task", "method", "scores", "CPU seconds"], *cells]) + f"\n\nGoals: {goals}."
 
 
 def training_table(found: dict) -> str:
