@@ -14,9 +14,11 @@ import json
 import os
 from importlib import import_module
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 import torch
+from targets import reached
 
 TASKS = {  # task: its script
     "splice": "splice",
@@ -26,12 +28,11 @@ TASKS = {  # task: its script
     "ctcf_pu1": "tables",
     "genome": "genome",
 }
-GOALS = {
-    "mouse_2": "MCC 0.77 (published CNN 0.75; standard error on its 328 test rows 0.04)",
-    "mouse_4": "MCC 0.43",
-    "prom_300_tata": "MCC 0.62 (CNN 0.60)",
-    "ctcf_pu1": "AUROC 0.98",
-    "genome": "fewer bits than the best Markov chain",
+GOALS = {  # task: score and target of the mean over seeds
+    "mouse_2": ("mcc", ">= 0.77"),  # published CNN 0.75; the standard error on its 328 test rows is 0.04
+    "mouse_4": ("mcc", ">= 0.43"),
+    "prom_300_tata": ("mcc", ">= 0.62"),  # published CNN 0.60
+    "ctcf_pu1": ("auroc", ">= 0.98"),
 }
 SHARED = Path(__file__).resolve().parents[1] / os.environ.get("GENOMIC_LENS_SHARED", "../shared")
 
@@ -46,6 +47,19 @@ def summary(rows: list[dict]) -> pd.DataFrame:
         parts[name], parts[f"{name}, lowest"] = groups[name].mean(), groups[name].min()
         parts[f"{name}, highest"] = groups[name].max()
     return pd.DataFrame({**parts, "CPU seconds": groups["cpu_seconds"].mean(), "runs": groups.size()})
+
+
+def goal(task: str, rows: list[dict]) -> tuple[str, str, bool] | None:
+    """Score, target, and whether the mean over seeds is what it asks for; of a genome, to beat all chains."""
+    if task == "genome":
+        best = min(row["bits_per_base"] for row in rows if row["method"] != "Hyena")
+        score, target = "bits_per_base", f"< {best:.4f}"
+    elif task in GOALS:
+        score, target = GOALS[task]
+    else:
+        return None
+    mean = fmean(row[score] for row in rows if row["method"] == "Hyena")
+    return score, target, reached(mean, target)
 
 
 def main() -> None:
@@ -64,7 +78,7 @@ def main() -> None:
         except FileNotFoundError as error:
             print(f"{task}: not measured, {error.filename} is missing", flush=True)
             continue
-        print(f"\n{task}; goal: {GOALS.get(task, 'none')}\n{summary(found[task]).round(3).T.to_string()}", flush=True)
+        print(f"\n{task}; goal: {goal(task, found[task])}\n{summary(found[task]).round(3).T.to_string()}", flush=True)
         if options.out:
             options.out.write_text(json.dumps({"torch": torch.__version__, "tasks": found}, indent=1) + "\n")
 

@@ -11,15 +11,13 @@ brings them.
 import argparse
 import json
 import multiprocessing
-import operator
-import re
 import time
 from importlib import import_module
 from pathlib import Path
 
 import torch
+from targets import reached
 
-SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, None: operator.eq}
 PARTS = ("attention", "attributions", "mutagenesis", "motifs", "lac")
 
 
@@ -29,16 +27,11 @@ def measure(part: str, threads: int, quick: bool) -> list[dict]:
     return import_module(f"lens.{part}").measure(quick=quick)
 
 
-def reached(row: dict) -> bool:
-    """Whether a row's value is what its target asks for; a target without a sign asks for the very number."""
-    sign, number = re.fullmatch(r"([<>]=?)? ?(.+)", row["target"]).groups()
-    return SIGNS[sign](row["value"], float(number)) if isinstance(row["value"], int | float) else False
-
-
 def line(row: dict) -> str:
     """A row for the screen: what, value, unit, target and whether it is reached, note."""
     value = f"{row['value']:.4g}" if isinstance(row["value"], float) else str(row["value"])
-    target = f"  (target {row['target']}: {'reached' if reached(row) else 'MISSED'})" if row.get("target") else ""
+    target = row.get("target", "")
+    target = target and f"  (target {target}: {'reached' if reached(row['value'], target) else 'MISSED'})"
     note = f"  {row['note']}" if row.get("note") else ""
     return f"  {row['what']:<64} {value:>12} {row.get('unit', ''):<8}{target}{note}"
 

@@ -95,6 +95,7 @@ def for_each(function: Callable[[Part], None], parts: Iterable[Part], device: to
     function : callable
         Leaves alone what it makes of other parts. After an error in one of them, no other is begun.
     parts : iterable
+        Read to its end before the first is begun.
     device : torch.device
         Where the function works.
 
@@ -107,7 +108,7 @@ def for_each(function: Callable[[Part], None], parts: Iterable[Part], device: to
     """
     left, threads = deque(parts), torch.get_num_threads()
 
-    def work() -> None:
+    def work(left: deque[Part]) -> None:
         try:
             for part in taken(left):
                 function(part)
@@ -115,12 +116,12 @@ def for_each(function: Callable[[Part], None], parts: Iterable[Part], device: to
             left.clear()
 
     if device.type != "cpu" or threads == 1 or watched() or len(left) < 2:
-        return work()
+        return work(left)
     try:
         torch.set_num_threads(1)
         with ThreadPoolExecutor(threads - 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            others = [pool.submit(as_here(lambda _: work()), None) for _ in range(threads - 1)]
-            work()
+            others = [pool.submit(as_here(work), left) for _ in range(threads - 1)]
+            work(left)
         for other in others:
             other.result()
     finally:

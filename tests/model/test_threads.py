@@ -105,7 +105,7 @@ def test_after_an_error_no_other_part_is_begun(fails_here):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("order", [2, 3])
 def test_a_long_input_is_mixed_alike_by_any_number_of_threads(mode, order, monkeypatch):
-    monkeypatch.setattr(fast_mixing, "LONG", 1)  # many groups of channels
+    monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups of channels
     torch.manual_seed(0)
     operator = HyenaOperator(d_model=40, l_max=4 * STRETCH, order=order).eval()
     hidden, found = torch.randn(2, 3 * STRETCH + 7, 40), []

@@ -17,13 +17,13 @@ from .long_convolution import transform_size
 from ..threads import for_each
 
 # %% auto #0
-__all__ = ['STRETCH', 'LONG', 'SHARED', 'ALONE', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
-           'Circle', 'Spectra', 'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by', 'stretch_streams',
-           'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
+__all__ = ['STRETCH', 'LONG_SIGNAL', 'SHARED', 'ALONE', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups',
+           'keep_freed_blocks', 'Circle', 'Spectra', 'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by',
+           'stretch_streams', 'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #407d72ca
 STRETCH = 512  # positions at a time
-LONG = 2**16  # positions: of shorter signals, more channels are transformed at a time than so many:
+LONG_SIGNAL = 2**16  # positions: of shorter signals, more channels are transformed at a time than so many:
 SHARED, ALONE = 8, 2  # where all threads share a transform, or where each has its own on a CPU
 ODD = 24  # positions more than asked for: rows a power of two apart would fight for the same places in the cache
 REMEMBERED = 2**28  # bytes of spectra that an operator keeps
@@ -42,7 +42,7 @@ def channel_groups(channels: int, length: int, least: int = SHARED) -> list[slic
     >>> channel_groups(20, 100_000)
     [slice(0, 8, None), slice(8, 16, None), slice(16, 20, None)]
     """
-    size = least * max(1, LONG // length)
+    size = least * max(1, LONG_SIGNAL // length)
     return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #f1d958da

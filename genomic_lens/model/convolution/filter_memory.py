@@ -44,8 +44,6 @@ class HistoryMemory:
         history, turned = self.history[..., :stop], self.turned[:, self.turned.shape[-1] - stop :]
         if stop - start > 1:
             return long_convolution(history, turned.flip(-1))[..., start:].transpose(1, 2).to(values.dtype)
-        if stop <= TERMS:
-            return torch.linalg.vecdot(history, turned)[:, None].to(values.dtype)
         total = torch.linalg.vecdot(history[..., -TERMS:], turned[..., -TERMS:])
         for place in range(TERMS, stop, TERMS):
             part = slice(max(0, stop - place - TERMS), stop - place)

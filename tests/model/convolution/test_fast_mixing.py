@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genomic_lens.model.convolution import fast_mixing
-from genomic_lens.model.convolution.fast_mixing import ALONE, channel_groups, drawn_spectra, mix
+from genomic_lens.model.convolution.fast_mixing import drawn_spectra, mix
 from genomic_lens.model.convolution.hyena import HyenaOperator
 from genomic_lens.model.layers.gates import explain
 from genomic_lens.model.token_models import HyenaGLTForCausalLM
@@ -38,7 +38,7 @@ def test_both_ways_agree_at_a_length_of_several_stretches(build, order, two_side
 def test_the_size_of_stretches_and_groups_does_not_matter(build, monkeypatch, order, two_sided, stretch):
     """Short convolutions reach over the edges of a stretch, by more than a stretch if it is short."""
     monkeypatch.setattr(fast_mixing, "STRETCH", stretch)
-    monkeypatch.setattr(fast_mixing, "LONG", 1)
+    monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)
     operator, hidden = build(order, two_sided, short_kernel=5), torch.randn(1, 30, 20, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-12)
@@ -112,7 +112,7 @@ def test_long_spectra_are_not_kept_and_copies_keep_their_own(build, monkeypatch)
 
 def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monkeypatch):
     operator, hidden = build(), torch.randn(1, 30, 20, dtype=torch.float64)
-    monkeypatch.setattr(fast_mixing, "LONG", 1)  # many groups
+    monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups
 
     def interrupted(*question):
         yield next(drawn_spectra(*question))
@@ -124,7 +124,8 @@ def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monke
             operator(hidden)
     with torch.no_grad():
         torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-12)
-    assert [channels for channels, _ in operator.spectra.kept[1]] == channel_groups(20, 30, ALONE)
+    pairs = [slice(start, start + 2) for start in range(0, 20, 2)]
+    assert [channels for channels, _ in operator.spectra.kept[1]] == pairs
 
 
 def test_spectra_belong_to_a_device(build):
