@@ -13,12 +13,13 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from .block_convolution import Circle, block_products, blocks_of, filter_blocks
 from .long_convolution import transform_size
 from ..threads import for_each
 
 # %% auto #0
 __all__ = ['STRETCH', 'LONG_SIGNAL', 'SHARED', 'ALONE', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups',
-           'keep_freed_blocks', 'Circle', 'Spectra', 'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by',
+           'keep_freed_blocks', 'Spectra', 'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by',
            'stretch_streams', 'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #407d72ca
@@ -51,45 +52,6 @@ def keep_freed_blocks() -> None:
     """Let the system's allocator keep blocks below 32 MB for their next use."""
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
-# %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #12142248
-class Circle:
-    """Room for transforms of some signals at a time.
-
-    Parameters
-    ----------
-    size : int
-        Positions on the circle, see `transform_size`; even.
-    signals : int
-        How many at a time, at most.
-    like : tensor
-        Gives the device, and the type, which is fp32 or better.
-
-    Examples
-    --------
-    >>> signal = torch.tensor([1.0, 2.0])
-    >>> circle = Circle(4, 1, signal)
-    >>> circle.values(circle.spectrum(signal), 2)
-    tensor([1., 2.])
-    """
-
-    def __init__(self, size: int, signals: int, like: torch.Tensor):
-        self.size = size
-        self.room = like.new_empty(signals * size, dtype=torch.promote_types(like.dtype, torch.float32))
-
-    def spectrum(self, values: torch.Tensor, first_lag: int = 0) -> torch.Tensor:
-        """Of (..., count) values, the first of them at a place on the circle."""
-        shape, count = values.shape[:-1], values.shape[-1]
-        laid = self.room[: shape.numel() * self.size].view(*shape, self.size)
-        laid[..., : count + first_lag] = values[..., -first_lag:]
-        laid[..., count + first_lag : self.size + first_lag] = 0
-        laid[..., self.size + first_lag :] = values[..., : -first_lag or 0]
-        return torch.fft.rfft(laid)
-
-    def values(self, spectrum: torch.Tensor, count: int, first_lag: int = 0) -> torch.Tensor:
-        """So many values, the first of them at a place on the circle."""
-        values = torch.fft.irfft(spectrum, n=self.size)
-        return (values.roll(-first_lag, dims=-1) if first_lag else values)[..., :count]
-
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #b842dcf2
 class Spectra:
     """Fourier transforms of an operator's filters, group by group of channels."""
@@ -98,7 +60,7 @@ class Spectra:
         self.kept = None, []  # a key and its groups; read and replaced together, as widgets ask from other threads
 
     def of(self, operator: nn.Module, length: int) -> Iterable[tuple[slice, torch.Tensor]]:
-        """Channels, and the spectra of their filters (order - 1, channels, frequencies), for inputs of a length.
+        """Channels, and spectra of their filters (order - 1, channels, windows, frequencies), for inputs of a length.
 
         What can be remembered is computed at once, before anything else asks for memory; longer spectra one by one.
         """
@@ -120,10 +82,13 @@ class Spectra:
 def drawn_spectra(operator: nn.Module, length: int, least: int) -> Iterator[tuple[slice, torch.Tensor]]:
     """Channels, at least so many at a time, and the spectra of their filters, drawn anew."""
     taps, first_lag = operator.taps(length)
-    groups = channel_groups(operator.d_model, length, least)
-    circle = Circle(transform_size(length, taps.shape[-1], first_lag), len(taps) * groups[0].stop, taps)
-    for channels in groups:
-        yield channels, circle.spectrum(taps[:, channels], first_lag)
+    size = blocks_of(length, taps.device)[1]
+    circle = None
+    for channels in channel_groups(operator.d_model, length, least):
+        windows, place = filter_blocks(taps[:, channels], first_lag, length, size)
+        if circle is None:
+            circle = Circle(transform_size(size, windows.shape[-1], place), windows[..., 0].numel(), taps)
+        yield channels, circle.spectrum(windows, place)
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #df2e4bf1
 def state_of(filters: nn.Module) -> tuple:
@@ -236,8 +201,10 @@ def mix(
     keep_freed_blocks()
     batch, length, width = hidden.shape
     spectra = operator.spectra.of(operator, length)
-    value = hidden.new_empty(batch, width, length + ODD)[..., :length]
-    gates = hidden.new_empty(operator.order - 2, batch, width, length + ODD)[..., :length]
+    parts, size = blocks_of(length, hidden.device)
+    rows = hidden.new_empty(operator.order - 1, batch, width, parts * size + ODD)[..., : parts * size]
+    rows[..., length:] = 0
+    value, *gates = rows
     out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
     step = stretch_size(hidden.device)
     step = length if length <= 2 * step else step  # two stretches are not worth another thread
@@ -263,28 +230,35 @@ def mix(
 
     for_each(gate_and_value, stretches, hidden.device)
     with torch.autocast(hidden.device.type, enabled=False):
-        convolve_groups(value, gates, spectra)
+        convolve_groups(rows.unflatten(-1, (parts, size)), spectra, operator.two_sided)
     for_each(result, stretches, hidden.device)
     return out
 
 
-def convolve_groups(value: torch.Tensor, gates: torch.Tensor, spectra: Iterable[tuple[slice, torch.Tensor]]) -> None:
-    """Filter (batch, channels, length) values in place, one filter after another, with a gate between two."""
-    length, rooms = value.shape[-1], local()  # each thread has a circle of its own
+def convolve_groups(
+    rows: torch.Tensor, spectra: Iterable[tuple[slice, torch.Tensor]], two_sided: bool = False
+) -> None:
+    """Filter (batch, channels, blocks, positions) values in place, one filter after another, with a gate between two.
+
+    The first of the rows are the values, the last the first gate that is needed.
+    """
+    rooms = local()  # each thread has a circle of its own
 
     def convolve(group: tuple[slice, torch.Tensor]) -> None:
         channels, spectrum = group
-        part = value[:, channels]
+        part, *gates = rows[:, :, channels]
         if not hasattr(rooms, "circle"):
-            rooms.circle = Circle(2 * (spectrum.shape[-1] - 1), len(part) * part.shape[1], part)
-        for rank, filters in enumerate(spectrum):
-            part.copy_(rooms.circle.values(rooms.circle.spectrum(part).mul_(filters), length))
-            if rank < len(gates):
-                part.mul_(gates[len(gates) - 1 - rank, :, channels])
+            rooms.circle = Circle(2 * (spectrum.shape[-1] - 1), part[..., 0].numel(), part)
+        ahead = spectrum.shape[-2] // 2 if two_sided else 0
+        for filters in spectrum:
+            products = block_products(rooms.circle.spectrum(part), filters, -ahead)
+            part.copy_(rooms.circle.values(products, part.shape[-1]))
+            if gates:
+                part.mul_(gates.pop())
 
     # Spectra that are too many to be remembered are drawn one by one, and each is long enough for all threads.
     if isinstance(spectra, list):
-        for_each(convolve, spectra, value.device)
+        for_each(convolve, spectra, rows.device)
     else:
         for group in spectra:
             convolve(group)

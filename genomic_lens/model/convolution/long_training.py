@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from .block_convolution import Circle
 from genomic_lens.model.convolution.fast_mixing import (
     ODD,
-    Circle,
     as_it_is,
     channel_groups,
     keep_freed_blocks,

@@ -15,7 +15,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from ..layers.attention import RotaryAttention
 from ..backbone import HyenaBackbone
 from ..layers.blocks import HyenaBlock
-from ..convolution.fast_mixing import Circle, ShortConvolution, keep_freed_blocks
+from ..convolution.block_convolution import Circle
+from ..convolution.fast_mixing import ShortConvolution, keep_freed_blocks
 from ..layers.heads import pool_weights
 from ..convolution.hyena import HyenaOperator, every_lag
 from ..hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification

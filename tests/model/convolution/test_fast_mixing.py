@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from genomic_lens.model.convolution import fast_mixing
+from genomic_lens.model.convolution import block_convolution, fast_mixing
 from genomic_lens.model.convolution.fast_mixing import drawn_spectra, mix
 from genomic_lens.model.convolution.hyena import HyenaOperator
 from genomic_lens.model.layers.gates import explain
@@ -39,6 +39,7 @@ def test_the_size_of_stretches_and_groups_does_not_matter(build, monkeypatch, or
     """Short convolutions reach over the edges of a stretch, by more than a stretch if it is short."""
     monkeypatch.setattr(fast_mixing, "STRETCH", stretch)
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)
+    monkeypatch.setattr(block_convolution, "WHOLE", 1)
     operator, hidden = build(order, two_sided, short_kernel=5), torch.randn(1, 30, 20, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-12)

@@ -112,6 +112,7 @@ def test_operator_of_a_layer_carries_no_gradient(build_operator):
 
 # --- parity -----------------------------------------------------------------------------------------------------------
 
+
 def test_published_operator_of_order_three_is_reproduced(oracle):
     """Order 3 tells the order of gates and filters; order 2 has one of each and would pass with them swapped."""
     state = oracle("hyena_operator_order3.npz")
