@@ -206,6 +206,7 @@ def mix(
     rows[..., length:] = 0
     value, *gates = rows
     out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
+    mask = None if mask is None or mask.all() else mask
     step = stretch_size(hidden.device)
     step = length if length <= 2 * step else step  # two stretches are not worth another thread
     stretches = [(start, min(start + step, length)) for start in range(0, length, step)]
