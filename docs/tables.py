@@ -124,7 +124,7 @@ def training_table(found: dict) -> str:
     return left_table([
         ["", "found"],
         ["a step of the trainer, in steps of a bare loop",
-         f"{ratio['median']:.3f} ({ratio['low']:.3f} to {ratio['high']:.3f} over {found['pairs']} pairs); "
+         f"{ratio['median']:.3f} ({ratio['low']:.3f} to {ratio['high']:.3f} over {found['stretch']} steps); "
          + verdict("<= 1.05", reached(ratio["median"], "<= 1.05"))],
         ["a bare loop, a step", f"{found['loop_ms']['median']:.1f} ms"],
         ["the trainer's start", f"{found['start_s']['median']:.2f} s"],

@@ -26,7 +26,7 @@ ALIASES = {
 }
 
 TASK_TYPES = ("dna_sequence_modeling", "protein_function", "genome_annotation", "variant_effect")
-POOLINGS = ("mean", "last", "first", "sum")
+POOLINGS = ("mean", "last", "first", "sum", "position")
 CHUNKINGS = (None, "merging", "routing", "patches")
 PRECISIONS = ("fp32", "bf16", "fp16")
 REPORTS = ("csv", "tensorboard", "wandb")  # who may be told of a training
@@ -136,7 +136,8 @@ class HyenaGLTConfig(PretrainedConfig):
     dropout, embed_dropout : float
         Probability, 0 to 1, after mixers, MLPs and before the head; after the embedding, by default the same.
     pooling : str
-        How token states become one: "mean", "last", "first" or "sum" of the unmasked positions.
+        How token states become one: "mean", "last", "first" or "sum" of the unmasked positions, or "position": a mean
+        that learns what each position counts, for sequences that are aligned.
     pad_vocab_size_multiple : int
         The embedding table has a multiple of so many rows; those beyond `vocab_size` are never used.
     tie_word_embeddings : bool

@@ -8,23 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scores.positions import position_regression
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from genomic_lens.cli.splice_model import LABELS, splice_config, splice_dataset, splice_trainer
-from genomic_lens.data import one_hot
 from genomic_lens.data.samples import splice_junctions
 from genomic_lens.metrics import shortcut_regression, word_regression
 
 FOLDS = 5
-
-
-def flat_one_hot(sequences) -> np.ndarray:
-    """Each base at each position as a column of its own."""
-    return np.stack([one_hot(sequence).ravel() for sequence in sequences])
 
 
 def baselines() -> dict[str, object]:
@@ -33,9 +25,7 @@ def baselines() -> dict[str, object]:
         "majority class": DummyClassifier(),
         "length and shares of letters": shortcut_regression(),
         **{f"words of {k}": word_regression(k) for k in (3, 5)},
-        "bases by position": make_pipeline(
-            FunctionTransformer(flat_one_hot), LogisticRegression(C=0.03, max_iter=2000)
-        ),
+        "bases by position": position_regression(),
     }
 
 
@@ -53,9 +43,9 @@ def measure(task: str, seeds: int, data: Path) -> list[dict]:
     for fold, (inside, outside) in enumerate(splitter.split(table, table.label, table.family)):
         train, test = table.iloc[inside], table.iloc[outside]
         methods = {
-            name: lambda model=model, train=train, test=test: model.fit(
-                train.sequence.tolist(), train.label
-            ).predict(test.sequence.tolist())
+            name: lambda model=model, train=train, test=test: model.fit(train.sequence.tolist(), train.label).predict(
+                test.sequence.tolist()
+            )
             for name, model in baselines().items()
         }
         methods["Hyena"] = lambda train=train, test=test, fold=fold: predicted(train, test, fold)

@@ -1,8 +1,10 @@
 """Sequences of two classes: mouse transcription factors and promoters of GUE, and ChIP peaks of CTCF against PU.1.
 
 Splits are those of GUE; of the ChIP peaks chromosomes 8, 9 and 21 are the test part, and the twelve intervals in both
-files are left out. Settings of mouse_4 were picked on its validation rows. Models read a sequence on both strands and
-say the mean, but for promoters, which have a strand.
+files are left out. Settings of mouse_4 and prom_300_tata were picked on their validation rows. Models read a sequence on
+both strands and say the mean, but for promoters, which have a strand and are aligned at the start of transcription:
+their model learns what each position counts. That is how these negatives were made, and not only how promoters are:
+logistic regression on bases by position, without a network, does as well as published language models of DNA.
 """
 
 import gzip
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scores.positions import position_regression
 from sklearn.metrics import matthews_corrcoef, roc_auc_score
 from transformers import set_seed
 
@@ -28,7 +31,7 @@ LEARNING = {"learning_rate": 2e-3, "warmup_fraction": 0.1, "dropout": 0.3, "batc
 CHANGES = {
     "mouse_2": {"num_epochs": 6},
     "mouse_4": {"num_epochs": 6, "learning_rate": 1e-3, "dropout": 0.2, "batch_size": 64},
-    "prom_300_tata": {"num_epochs": 5},
+    "prom_300_tata": {"num_epochs": 5, "pooling": "position"},
     "ctcf_pu1": {"num_epochs": 1},
 }
 
@@ -94,6 +97,8 @@ def measure(task: str, seeds: int, data: Path) -> list[dict]:
     truth = test.label.to_numpy()
     simple = {"length and shares of letters": shortcut_regression()}
     simple |= {f"words of {k}": word_regression(k) for k in (3, 5, 6)}
+    if pd.concat([train, test]).sequence.str.len().nunique() == 1:
+        simple["bases by position"] = position_regression()
     rows = [scored(task, name, 0, truth, lambda model=model: counted(model, train, test))
             for name, model in simple.items()]  # fmt: skip
     return rows + [scored(task, "Hyena", seed, truth, lambda seed=seed: hyena(train, test, task, seed))

@@ -13,7 +13,7 @@ from ..config import HyenaGLTConfig
 from ..data.tokenizers.hugging_face import HFDNATokenizer
 from ..errors import DataError
 from .backbone import HyenaBackbone
-from .layers.heads import RegressionHead, SequenceClassificationHead, pool
+from .layers.heads import PositionWeights, RegressionHead, SequenceClassificationHead, pool
 from .layers.outputs import HyenaOutput, HyenaSequenceOutput, with_routing
 from .pretrained import GenomicPreTrainedModel, check_labels
 
@@ -63,6 +63,8 @@ class _SequenceModel(GenomicPreTrainedModel):
         super().__init__(config)
         self.backbone = HyenaBackbone(config)
         self.head = head
+        if config.pooling == "position":
+            self.head.positions = PositionWeights(config.sequence_length, config.d_model)
         self.post_init()
 
     def forward(
@@ -87,11 +89,20 @@ class _SequenceModel(GenomicPreTrainedModel):
             True at positions that are pooled; by default those that are neither padding, special tokens nor N.
         """
         states = self.backbone(input_ids, attention_mask, inputs_embeds, output_hidden_states)
+        hidden = states.last_hidden_state
         if pooling_mask is None:
-            pooling_mask = self.backbone.content_mask(input_ids, attention_mask, states.last_hidden_state)
-        logits = self.head(pool(states.last_hidden_state, pooling_mask, self.config.pooling))
+            pooling_mask = self.backbone.content_mask(input_ids, attention_mask, hidden)
+        weighed = self.weighed(hidden, self.backbone.padding_mask(input_ids, attention_mask))
+        logits = self.head(pool(weighed, pooling_mask, self.config.pooling))
         loss = None if labels is None else self.loss(logits, labels)
         return with_routing(HyenaSequenceOutput, states, self.training, loss, logits=logits)
+
+    def weighed(self, hidden: torch.Tensor, mask: torch.Tensor | None, before: int = 0) -> torch.Tensor:
+        """States by what their positions count, where that is learnt; `mask` is False at padding."""
+        if self.config.pooling != "position":
+            return hidden
+        mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device) if mask is None else mask
+        return self.head.positions(hidden, mask, before)
 
 # %% ../../nbs/model/40_hyena_glt.ipynb #31a8928a
 class HyenaGLTForSequenceClassification(_SequenceModel):

@@ -42,6 +42,10 @@ class GenomicPreTrainedModel(PreTrainedModel):
     def _backward_compatibility_gradient_checkpointing(self) -> None:
         """Nothing: the configuration's `gradient_checkpointing` is of training, and `transformers` would delete it."""
 
+    def train(self, mode: bool = True):
+        """Training mode or the other; a trainer asks at each step, so modules that are in it are left alone."""
+        return self if all(module.training == mode for module in self.modules()) else super().train(mode)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         initialize(module, self.config)

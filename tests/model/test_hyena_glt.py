@@ -19,7 +19,7 @@ from genomic_lens.model.pretrained import fingerprint
 
 KINDS = [(2, False), (3, False), (2, True), (3, True)]
 every_kind = pytest.mark.parametrize(("order", "two_sided"), KINDS)
-POOLINGS = ["mean", "last", "first"]
+POOLINGS = ["mean", "last", "first", "position"]
 SEQUENCES = ["ACGTTGCAN", "GATTACAGATTACACCGGTTAANNACGTACGT", "TTNGCA", "C"]
 
 
@@ -81,9 +81,28 @@ def test_pooled_state_is_made_of_the_states_at_bases_alone(build_model, order, t
     ids = ids_of("NGATNTACANN", special="cls_sep")
     bases = (ids[0] >= 7) & (ids[0] <= 10)
     with torch.no_grad():
-        states = model.backbone(ids).last_hidden_state[0][bases]
-        pooled = {"mean": states.mean(0), "last": states[-1], "first": states[0]}[pooling]
+        states = model.backbone(ids).last_hidden_state[0]
+        if pooling == "position":
+            states = states * (1 + model.config.sequence_length * model.head.positions.weight[: len(states)])
+        states = states[bases]
+        pooled = {"last": states[-1], "first": states[0]}.get(pooling, states.mean(0))
         torch.testing.assert_close(model(ids).logits[0], model.head(pooled), rtol=0, atol=1e-5)
+
+
+def test_where_a_base_stands_counts_if_positions_have_weights(build_model):
+    """Without layers in between a mean does not tell an order; with weights it does, from the first token on."""
+    orders = ["GATTACA", "ACATTAG"]
+    for pooling, differs in (("mean", False), ("position", True)):
+        model = build_model(pooling=pooling)
+        model.backbone.layers = torch.nn.ModuleList()
+        one, other = answer(model, *orders)
+        assert ((one - other).abs().max() > 1e-3) == differs
+
+
+def test_untrained_weights_of_positions_are_a_mean(build_model):
+    plain, weighed = build_model(), build_model(pooling="position")
+    weighed.head.positions.weight.data.zero_()
+    assert torch.equal(answer(plain, "GATTACA"), answer(weighed, "GATTACA"))
 
 
 def test_given_pooling_mask_is_the_one_that_counts(build_model):

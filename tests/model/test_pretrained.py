@@ -286,3 +286,12 @@ def test_filters_stay_in_single_precision_when_a_model_is_loaded_in_half(model, 
 def test_ids_that_cannot_be_are_refused(model, ids, message):
     with pytest.raises(ModelError, match=message):
         model(ids)
+
+
+def test_modes_change_wherever_a_module_is_in_the_other_one(build_model):
+    model = build_model(HyenaGLTForSequenceClassification).eval()
+    model.backbone.layers[0].dropout1.train()  # one deep inside
+    assert not any(module.training for module in model.eval().modules())
+    assert all(module.training for module in model.train().modules())
+    model.backbone.ln_f.eval()
+    assert all(module.training for module in model.train().modules())

@@ -331,6 +331,8 @@ def read_each(model: nn.Module, states: torch.Tensor) -> torch.Tensor:
 def read_pooled(reference: Reference, ids: torch.Tensor, states: torch.Tensor, start: int) -> torch.Tensor:
     """Logits of variants from their (batch, tokens, width) states from `start` on, pooled with those before it."""
     model, before = reference.model, reference.states[:, :start]
+    seen = [model.backbone.padding_mask(part, None) for part in (reference.ids[:, :start], ids)]
+    before, states = model.weighed(before, seen[0]), model.weighed(states, seen[1], int(seen[0].sum()))
     masks = (model.backbone.content_mask(part, None, part) for part in (reference.ids[:, :start], ids))
     mask = torch.cat([part.expand(len(ids), -1) for part in masks], dim=1)
     weights = pool_weights(mask, model.config.pooling).to(states.dtype)[:, None]

@@ -13,11 +13,11 @@ from torch import nn
 from ...errors import ConfigurationError
 
 # %% auto #0
-__all__ = ['pool', 'pool_weights', 'SequenceClassificationHead', 'TokenClassificationHead', 'RegressionHead']
+__all__ = ['pool', 'pool_weights', 'PositionWeights', 'SequenceClassificationHead', 'TokenClassificationHead', 'RegressionHead']
 
 # %% ../../../nbs/model/layers/30_heads.ipynb #410e6b28
 def pool(
-    hidden: torch.Tensor, mask: torch.Tensor, how: Literal["mean", "last", "first", "sum"] = "mean"
+    hidden: torch.Tensor, mask: torch.Tensor, how: Literal["mean", "last", "first", "sum", "position"] = "mean"
 ) -> torch.Tensor:
     """One state a sequence from the states of its unmasked positions.
 
@@ -26,7 +26,8 @@ def pool(
     hidden : (batch, length, width) tensor
     mask : (batch, length) bool tensor
         True where a position counts. A sequence without any gives zeros.
-    how : {"mean", "last", "first", "sum"}
+    how : {"mean", "last", "first", "sum", "position"}
+        "position" is the mean; what it learns has been multiplied to the states before.
 
     Returns
     -------
@@ -56,13 +57,43 @@ def pool_weights(mask: torch.Tensor, how: str) -> torch.Tensor:
     weights = mask.float()
     if how == "sum":
         return weights
-    if how == "mean":
+    if how in ("mean", "position"):
         return weights / weights.sum(1, keepdim=True).clamp_min(1)
     if how == "first":
         return weights * (weights.cumsum(1) == 1)
     if how == "last":
         return weights * (weights.flip(1).cumsum(1).flip(1) == 1)
-    raise ConfigurationError(f"Pooling {how!r} came; expected mean, last, first or sum.")
+    raise ConfigurationError(f"Pooling {how!r} came; expected mean, last, first, sum or position.")
+
+# %% ../../../nbs/model/layers/30_heads.ipynb #b054a387
+class PositionWeights(nn.Module):
+    """What the state at each position counts in the mean, learnt channel by channel; 1 before training.
+
+    Parameters
+    ----------
+    length, width : int
+        Most tokens in a sequence, and channels.
+
+    References
+    ----------
+    The flattening of convolutional promoter models, as in Oubounyt et al., DeePromoter, Frontiers in Genetics 10:286
+    (2019), with the mean as its start.
+
+    Examples
+    --------
+    >>> weights, mask = PositionWeights(length=4, width=2), torch.tensor([[False, True, True]])
+    >>> weights(torch.ones(1, 3, 2), mask).mean().item()
+    1.0
+    """
+
+    def __init__(self, length: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(length, width))  # in shares of the mean
+
+    def forward(self, hidden: torch.Tensor, mask: torch.Tensor, before: int = 0) -> torch.Tensor:
+        """Weigh (batch, length, width) states by position among what is no padding, after so many before them."""
+        place = (mask.cumsum(1) - 1 + before).clamp_min(0)
+        return hidden * (1 + len(self.weight) * nn.functional.embedding(place, self.weight))
 
 # %% ../../../nbs/model/layers/30_heads.ipynb #48be86d2
 class SequenceClassificationHead(nn.Module):

@@ -22,6 +22,7 @@ SHAPES = {
     "the last position": {"pooling": "last"},
     "the first position": {"pooling": "first"},
     "the sum": {"pooling": "sum"},
+    "weights of positions": {"pooling": "position"},
 }
 
 

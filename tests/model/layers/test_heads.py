@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from genomic_lens.errors import ConfigurationError
-from genomic_lens.model.layers.heads import RegressionHead, SequenceClassificationHead, pool, pool_weights
+from genomic_lens.model.layers.heads import (
+    PositionWeights,
+    RegressionHead,
+    SequenceClassificationHead,
+    pool,
+    pool_weights,
+)
 
 WAYS = ["mean", "last", "first"]
 
@@ -48,7 +54,7 @@ def test_long_sequences_are_counted_without_rounding():
 
 
 def test_unknown_way_is_refused():
-    with pytest.raises(ConfigurationError, match="'max' came; expected mean, last, first or sum"):
+    with pytest.raises(ConfigurationError, match="'max' came; expected mean, last, first, sum or position"):
         pool(torch.zeros(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), "max")
 
 
@@ -65,3 +71,15 @@ def test_heads_are_affine_and_drop_out_in_training_alone(head):
 
 def test_regression_gives_one_value_by_default():
     assert RegressionHead(4).score.out_features == 1
+
+
+def test_weights_follow_the_position_among_tokens_that_are_no_padding():
+    weights = PositionWeights(length=3, width=2)
+    weights.weight.data = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, -1.0]]) / 3
+    masks = torch.tensor([[True, True, True], [False, True, True], [True, True, False]])
+    found = weights(torch.ones(3, 3, 2), masks)
+    first, second, third = torch.tensor([[1.0, 2.0], [2.0, 1.0], [3.0, 0.0]])
+    torch.testing.assert_close(found[0], torch.stack([first, second, third]))
+    torch.testing.assert_close(found[1, 1:], torch.stack([first, second]))
+    torch.testing.assert_close(found[2, :2], torch.stack([first, second]))
+    torch.testing.assert_close(weights(torch.ones(1, 1, 2), masks[:1, :1], before=2)[0, 0], third)
