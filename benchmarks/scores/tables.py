@@ -4,7 +4,7 @@ Splits are those of GUE; of the ChIP peaks chromosomes 8, 9 and 21 are the test 
 files are left out. Settings of mouse_4 and prom_300_tata were picked on their validation rows. Models read a sequence
 on both strands and say the mean, but for promoters, which have a strand and are aligned at the start of transcription:
 their model learns what each position counts. That is how these negatives were made, and not only how promoters are:
-logistic regression on bases by position, without a network, does as well as published language models of DNA.
+logistic regression on bases by position, without a network, lies among published language models of DNA.
 """
 
 import gzip
