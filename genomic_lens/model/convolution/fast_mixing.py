@@ -5,8 +5,8 @@
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #e660ed57
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from threading import local
 
 import torch
@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from .block_convolution import Circle, block_products, blocks_of, filter_blocks
 from .long_convolution import transform_size
-from ..threads import for_each
+from ..threads import for_each, side_by_side
 
 # %% auto #0
 __all__ = ['STRETCH', 'LONG_SIGNAL', 'SHARED', 'ALONE', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups',
@@ -59,19 +59,22 @@ class Spectra:
     def __init__(self):
         self.kept = None, []  # a key and its groups; read and replaced together, as widgets ask from other threads
 
-    def of(self, operator: nn.Module, length: int) -> Iterable[tuple[slice, torch.Tensor]]:
+    def of(self, operator: nn.Module, length: int) -> list[tuple[slice, torch.Tensor | Callable]]:
         """Channels, and spectra of their filters (order - 1, channels, windows, frequencies), for inputs of a length.
 
-        What can be remembered is computed at once, before anything else asks for memory; longer spectra one by one.
+        What can be remembered is computed at once, before anything else asks for memory; of longer spectra what makes
+        them.
         """
         key = length, *state_of(operator.filter_fn), *(state_of(operator.filter_fn_ahead) if operator.two_sided else ())
         kept, groups = self.kept
         if key == kept:
             return groups
         self.kept = None, []
+        drawn = drawn_spectra(operator, length)
         if 4 * transform_size(length, length) * operator.d_model * (operator.order - 1) > REMEMBERED:
-            return drawn_spectra(operator, length, SHARED)
-        groups = list(drawn_spectra(operator, length, ALONE if key[1].type == "cpu" else SHARED))
+            return drawn
+        each = side_by_side if key[1].type == "cpu" else map
+        groups = list(each(lambda group: (group[0], group[1]()), drawn))
         self.kept = key, groups
         return groups
 
@@ -79,16 +82,19 @@ class Spectra:
         return Spectra, ()  # copies and pickles compute their own
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #3de16dd3
-def drawn_spectra(operator: nn.Module, length: int, least: int) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Channels, at least so many at a time, and the spectra of their filters, drawn anew."""
+def drawn_spectra(operator: nn.Module, length: int) -> list[tuple[slice, Callable[[], torch.Tensor]]]:
+    """Groups of channels, and for each a function that makes the spectra of its filters, drawn anew."""
     taps, first_lag = operator.taps(length)
-    size = blocks_of(length, taps.device)[1]
-    circle = None
-    for channels in channel_groups(operator.d_model, length, least):
+    size, rooms = blocks_of(length, taps.device)[1], local()
+
+    def spectrum(channels: slice) -> torch.Tensor:
         windows, place = filter_blocks(taps[:, channels], first_lag, length, size)
-        if circle is None:
-            circle = Circle(transform_size(size, windows.shape[-1], place), windows[..., 0].numel(), taps)
-        yield channels, circle.spectrum(windows, place)
+        if not hasattr(rooms, "circle"):
+            rooms.circle = Circle(transform_size(size, windows.shape[-1], place), windows[..., 0].numel(), taps)
+        return rooms.circle.spectrum(windows, place)
+
+    least = ALONE if taps.device.type == "cpu" else SHARED
+    return [(channels, partial(spectrum, channels)) for channels in channel_groups(operator.d_model, length, least)]
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #df2e4bf1
 def state_of(filters: nn.Module) -> tuple:
@@ -237,7 +243,7 @@ def mix(
 
 
 def convolve_groups(
-    rows: torch.Tensor, spectra: Iterable[tuple[slice, torch.Tensor]], two_sided: bool = False
+    rows: torch.Tensor, spectra: list[tuple[slice, torch.Tensor | Callable]], two_sided: bool = False
 ) -> None:
     """Filter (batch, channels, blocks, positions) values in place, one filter after another, with a gate between two.
 
@@ -245,8 +251,9 @@ def convolve_groups(
     """
     rooms = local()  # each thread has a circle of its own
 
-    def convolve(group: tuple[slice, torch.Tensor]) -> None:
+    def convolve(group: tuple[slice, torch.Tensor | Callable]) -> None:
         channels, spectrum = group
+        spectrum = spectrum() if callable(spectrum) else spectrum
         part, *gates = rows[:, :, channels]
         if not hasattr(rooms, "circle"):
             rooms.circle = Circle(2 * (spectrum.shape[-1] - 1), part[..., 0].numel(), part)
@@ -257,9 +264,4 @@ def convolve_groups(
             if gates:
                 part.mul_(gates.pop())
 
-    # Spectra that are too many to be remembered are drawn one by one, and each is long enough for all threads.
-    if isinstance(spectra, list):
-        for_each(convolve, spectra, rows.device)
-    else:
-        for group in spectra:
-            convolve(group)
+    for_each(convolve, spectra, rows.device)

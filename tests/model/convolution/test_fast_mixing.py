@@ -116,7 +116,10 @@ def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monke
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups
 
     def interrupted(*question):
-        yield next(drawn_spectra(*question))
+        (channels, made), *others = drawn_spectra(*question)
+        return [(channels, made), *((channels, stopped) for channels, _ in others)]
+
+    def stopped():
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, torch.no_grad():
