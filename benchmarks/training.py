@@ -1,6 +1,6 @@
 """The trainer against a bare PyTorch loop on the demo's model: what a step costs beside the model itself.
 
-    python benchmarks/training.py [--runs 6] [--steps 240] [--out benchmarks/training.json]
+    python benchmarks/training.py [--runs 6] [--steps 140] [--out benchmarks/training.json]
 
 Both see the same batches in the same order, with the same optimiser, groups, schedule and clipping, and end with the
 same weights, which is checked. They take turns on one thread step by step, so that what else the machine does slows
@@ -106,7 +106,7 @@ def tokenizing_rate(runs: int = 20) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=140)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -137,7 +137,7 @@ class HyenaGLTConfig(PretrainedConfig):
         Probability, 0 to 1, after mixers, MLPs and before the head; after the embedding, by default the same.
     pooling : str
         How token states become one: "mean", "last", "first" or "sum" of the unmasked positions, or "position": a mean
-        that learns what each position counts, for sequences that are aligned.
+        that learns what each position counts, for sequences that are aligned and as long as `sequence_length`.
     pad_vocab_size_multiple : int
         The embedding table has a multiple of so many rows; those beyond `vocab_size` are never used.
     tie_word_embeddings : bool

@@ -295,3 +295,18 @@ def test_modes_change_wherever_a_module_is_in_the_other_one(build_model):
     assert all(module.training for module in model.train().modules())
     model.backbone.ln_f.eval()
     assert all(module.training for module in model.train().modules())
+
+
+def test_modules_that_are_in_the_mode_are_left_alone(build_model, monkeypatch):
+    model, asked = build_model(HyenaGLTForSequenceClassification), []
+    monkeypatch.setattr(model.backbone.ln_f, "train", asked.append)
+    model.eval()
+    assert asked == []
+    model.train()
+    assert asked == [True]
+
+
+def test_weights_of_positions_start_as_a_mean_on_a_loaded_backbone(build_model, tmp_path):
+    build_model(HyenaGLTModel).save_pretrained(tmp_path)
+    model = HyenaGLTForSequenceClassification.from_pretrained(tmp_path, pooling="position", num_labels=2)
+    assert torch.equal(model.head.positions.weight, torch.zeros_like(model.head.positions.weight))

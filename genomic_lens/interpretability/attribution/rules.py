@@ -15,6 +15,7 @@ from ...errors import ModelError
 from ...model.convolution.explicit_filters import ExplicitFilter
 from ...model.convolution.filters import Tensors
 from ...model.layers.gates import Contraction, Exponential, InverseRoot, Product, Reciprocal, explain
+from ...model.layers.heads import PositionWeights
 from ...model.convolution.modal_filters import ModalFilter
 from ...model.chunks.patches import MarkovTable
 
@@ -186,7 +187,7 @@ RULES = {
     Exponential: lambda module, inputs, output: ExponentialRule.apply(*inputs),
 }
 UNARY = (nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.ELU)
-LINEAR = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Dropout, nn.Identity)
+LINEAR = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Dropout, nn.Identity, PositionWeights)
 CONTAINERS = (  # they may be empty
     nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterDict, nn.ParameterList, Tensors,
 )  # fmt: skip

@@ -71,7 +71,8 @@ class Spectra:
             return groups
         self.kept = None, []
         drawn = drawn_spectra(operator, length)
-        if 4 * transform_size(length, length) * operator.d_model * (operator.order - 1) > REMEMBERED:
+        reach = 2 if operator.two_sided else 1
+        if 8 * reach * length * operator.d_model * (operator.order - 1) > REMEMBERED:
             return drawn
         each = side_by_side if key[1].type == "cpu" else map
         groups = list(each(lambda group: (group[0], group[1]()), drawn))
@@ -247,7 +248,8 @@ def convolve_groups(
 ) -> None:
     """Filter (batch, channels, blocks, positions) values in place, one filter after another, with a gate between two.
 
-    The first of the rows are the values, the last the first gate that is needed.
+    The first of the rows are the values, the last the first gate that is needed. Two-sided filters reach as far ahead
+    as back.
     """
     rooms = local()  # each thread has a circle of its own
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import nn
+from transformers import initialization as init
 
 from ...errors import ConfigurationError
 
@@ -72,7 +73,8 @@ class PositionWeights(nn.Module):
     Parameters
     ----------
     length, width : int
-        Most tokens in a sequence, and channels.
+        Tokens in a sequence and channels. A step of learning moves a weight by so many times the learning rate, so a
+        length far beyond that of the sequences makes learning restless.
 
     References
     ----------
@@ -88,7 +90,12 @@ class PositionWeights(nn.Module):
 
     def __init__(self, length: int, width: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(length, width))  # in shares of the mean
+        self.weight = nn.Parameter(torch.empty(length, width))  # in shares of the mean
+        self.draw_start()
+
+    def draw_start(self) -> None:
+        """The mean."""
+        init.zeros_(self.weight)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor, before: int = 0) -> torch.Tensor:
         """Weigh (batch, length, width) states by position among what is no padding, after so many before them."""

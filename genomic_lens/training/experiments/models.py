@@ -151,7 +151,8 @@ def with_config(model: PreTrainedModel, settings: ModelSettings) -> PreTrainedMo
     if settings.config:
         try:
             changed = type(model)(changed_config(model.config, settings.config))
-            changed.load_state_dict(model.state_dict())
+            start = {name: weight for name, weight in changed.state_dict().items() if name == "head.positions.weight"}
+            changed.load_state_dict(start | model.state_dict())
         except RuntimeError as error:
             raise ModelError(
                 f"{settings.source} does not fit {', '.join(settings.config)} of the experiment ({first_line(error)}); "

@@ -39,13 +39,15 @@ def gradient_gap(model, question):
 # --- completeness ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pooling", ["mean", "last", "first"])
+@pytest.mark.parametrize("pooling", ["mean", "last", "first", "position"])
 @pytest.mark.parametrize("two_sided", [False, True], ids=["causal", "two-sided"])
 @pytest.mark.parametrize("order", [2, 3])
 def test_exact_contributions_add_up(make_model, tokenizer, order, two_sided, pooling):
     """To rounding, in both precisions and for every baseline, in a model that plain gradients misjudge."""
     for dtype, limit in ((torch.float32, 1e-4), (torch.float64, 1e-12)):
         model = make_model(hyena_order=order, two_sided=two_sided, pooling=pooling, dtype=dtype)
+        if pooling == "position":
+            torch.nn.init.normal_(model.head.positions.weight, std=1 / model.config.sequence_length)
         for baseline in BASELINES:
             record = attribute(model, tokenizer, SEQUENCE, "donor", baseline=baseline, references=3)[0]
             if baseline in ("shuffled", "random") and pooling == "first" and not two_sided:

@@ -111,6 +111,22 @@ def test_long_spectra_are_not_kept_and_copies_keep_their_own(build, monkeypatch)
     assert not other.spectra.kept[1]
 
 
+@pytest.mark.parametrize(("order", "two_sided"), KINDS)
+def test_long_spectra_are_drawn_by_several_threads_and_in_blocks(build, monkeypatch, order, two_sided):
+    monkeypatch.setattr(fast_mixing, "REMEMBERED", 0)
+    monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups
+    monkeypatch.setattr(block_convolution, "WHOLE", 1)
+    operator, hidden = build(order, two_sided), torch.randn(2, 1040, 20, dtype=torch.float64)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with torch.no_grad():
+            torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-10)
+    finally:
+        torch.set_num_threads(threads)
+    assert not operator.spectra.kept[1]
+
+
 def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monkeypatch):
     operator, hidden = build(), torch.randn(1, 30, 20, dtype=torch.float64)
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups
