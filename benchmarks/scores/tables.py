@@ -3,8 +3,8 @@
 Splits are those of GUE; of the ChIP peaks chromosomes 8, 9 and 21 are the test part, and the twelve intervals in both
 files are left out. Settings of mouse_4 and prom_300_tata were picked on their validation rows. Models read a sequence
 on both strands and say the mean, but for promoters, which have a strand and are aligned at the start of transcription:
-their model learns what each position counts. That is how these negatives were made, and not only how promoters are:
-logistic regression on bases by position, without a network, lies among published language models of DNA.
+their model learns what each position counts. Negatives have their TATA boxes at fewer places than promoters, so a score
+says little of promoters: logistic regression on bases by position, without a network, lies among published models.
 """
 
 import gzip

@@ -16,7 +16,7 @@ from ...config import HyenaGLTConfig
 from ...errors import ConfigurationError, DataError, ModelError
 from ...model.hyena_dna import HyenaDNAConfig, freeze
 from ...model.striped_hyena import StripedHyenaConfig
-from ...model.weights.checkpoints import canonical_names, read_json, read_weights
+from ...model.weights.checkpoints import canonical_names, fill, read_json, read_weights
 from ...model.weights.published import is_own
 from ...model.zoo import KINDS, open_model
 from .settings import Experiment, ModelSettings
@@ -151,9 +151,8 @@ def with_config(model: PreTrainedModel, settings: ModelSettings) -> PreTrainedMo
     if settings.config:
         try:
             changed = type(model)(changed_config(model.config, settings.config))
-            start = {name: weight for name, weight in changed.state_dict().items() if name == "head.positions.weight"}
-            changed.load_state_dict(start | model.state_dict())
-        except RuntimeError as error:
+            fill(changed, model.state_dict(), settings.source)
+        except ModelError as error:
             raise ModelError(
                 f"{settings.source} does not fit {', '.join(settings.config)} of the experiment ({first_line(error)}); "
                 "leave out of model what its files say."

@@ -209,6 +209,10 @@ def test_a_model_is_taken_over_in_three_ways(run_tiny, mine):
     for name, value in anew.backbone.state_dict().items():
         assert torch.allclose(value, source.model.backbone.state_dict()[name], atol=1e-6)
     assert not torch.allclose(anew.head.score.weight, source.model.head.score.weight, atol=1e-3)
+    taken = [path, "model.load=whole", "model.pooling=position", "evaluation.only=true"]
+    weighed = run_tiny(mine, *taken, tiny=settings, folder="weighed")
+    assert weighed.model.head.positions.weight.eq(0).all(), "a mean until it is trained"
+    assert weighed.scores["accuracy"].value == source.scores["accuracy"].value
 
 
 def test_a_head_that_is_missing_is_refused_or_begins_anew(run_tiny, mine):
