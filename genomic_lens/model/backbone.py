@@ -75,7 +75,8 @@ class HyenaBackbone(nn.Module):
         """
         mask = self.padding_mask(input_ids, attention_mask)
         if self.stage is None:  # embeddings have no name here, so they go when the first block is done with them
-            return self.through_layers(self.embed(input_ids, inputs_embeds), mask, output_hidden_states)
+            letters = input_ids if self.kmers is None else None
+            return self.through_layers(self.embed(input_ids, inputs_embeds), mask, output_hidden_states, letters)
         embedded = self.embed(input_ids, inputs_embeds)
         hidden, levels = self.stage(embedded, mask, input_ids)
         hidden = self.ln_f(hidden)
@@ -90,9 +91,13 @@ class HyenaBackbone(nn.Module):
         )
 
     def through_layers(
-        self, hidden: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool
+        self,
+        hidden: torch.Tensor,
+        mask: torch.Tensor | None,
+        output_hidden_states: bool,
+        letters: torch.Tensor | None = None,
     ) -> HyenaOutput:
-        """Through all blocks on tokens, one after another."""
+        """Through all blocks on tokens, one after another; `letters` tell the first that hidden states repeat."""
         states = []
         bar = tqdm(self.layers, desc="layers", delay=2, leave=False, disable=hidden.shape[1] < WORTH_A_BAR)
         for layer in bar:
@@ -101,7 +106,8 @@ class HyenaBackbone(nn.Module):
             if self.gradient_checkpointing and self.training:
                 hidden = self._gradient_checkpointing_func(layer.__call__, hidden, mask)
             else:
-                hidden = layer(hidden, mask)
+                hidden = layer(hidden, mask) if letters is None else layer(hidden, mask, letters)
+            letters = None
         hidden = self.ln_f(hidden)
         return HyenaOutput(last_hidden_state=hidden, hidden_states=(*states, hidden) if output_hidden_states else None)
 

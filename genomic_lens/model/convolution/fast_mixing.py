@@ -11,39 +11,39 @@ from threading import local
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 from .block_convolution import Circle, block_products, blocks_of, filter_blocks
 from .long_convolution import transform_size
-from ..threads import for_each, side_by_side
+from .short_convolution import stretch_streams
+from .words import words_of
+from ..threads import side_by_side
 
 # %% auto #0
-__all__ = ['STRETCH', 'LONG_SIGNAL', 'SHARED', 'ALONE', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups',
-           'keep_freed_blocks', 'Spectra', 'drawn_spectra', 'state_of', 'ShortConvolution', 'seen_by',
-           'stretch_streams', 'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
+__all__ = ['STRETCH', 'LONG_SIGNAL', 'CHANNELS', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
+           'Spectra', 'drawn_spectra', 'state_of', 'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #407d72ca
 STRETCH = 512  # positions at a time
 LONG_SIGNAL = 2**16  # positions: of shorter signals, more channels are transformed at a time than so many:
-SHARED, ALONE = 8, 2  # where all threads share a transform, or where each has its own on a CPU
+CHANNELS = 4
 ODD = 24  # positions more than asked for: rows a power of two apart would fight for the same places in the cache
 REMEMBERED = 2**28  # bytes of spectra that an operator keeps
 
 
-def stretch_size(device: torch.device) -> int:
-    """Positions at a time: what fits a CPU's cache is too little to keep a GPU busy."""
-    return STRETCH if device.type == "cpu" else 128 * STRETCH
+def stretch_size(device: torch.device, threads: int = 1) -> int:
+    """Positions at a time for so many threads: what fits a core's cache is too little to keep a GPU busy."""
+    return STRETCH * (threads if device.type == "cpu" else 128)
 
 
-def channel_groups(channels: int, length: int, least: int = SHARED) -> list[slice]:
+def channel_groups(channels: int, length: int) -> list[slice]:
     """Which channels are transformed together: at least so many, and more of short signals.
 
     Examples
     --------
-    >>> channel_groups(20, 100_000)
-    [slice(0, 8, None), slice(8, 16, None), slice(16, 20, None)]
+    >>> channel_groups(10, 100_000)
+    [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
     """
-    size = least * max(1, LONG_SIGNAL // length)
+    size = CHANNELS * max(1, LONG_SIGNAL // length)
     return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #f1d958da
@@ -94,8 +94,7 @@ def drawn_spectra(operator: nn.Module, length: int) -> list[tuple[slice, Callabl
             rooms.circle = Circle(transform_size(size, windows.shape[-1], place), windows[..., 0].numel(), taps)
         return rooms.circle.spectrum(windows, place)
 
-    least = ALONE if taps.device.type == "cpu" else SHARED
-    return [(channels, partial(spectrum, channels)) for channels in channel_groups(operator.d_model, length, least)]
+    return [(channels, partial(spectrum, channels)) for channels in channel_groups(operator.d_model, length)]
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #df2e4bf1
 def state_of(filters: nn.Module) -> tuple:
@@ -106,70 +105,6 @@ def state_of(filters: nn.Module) -> tuple:
     return numbers.device, getattr(filters, "shift", None), hash(numbers.cpu().numpy().tobytes()), *tables
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #bf3398ce
-class ShortConvolution(torch.autograd.Function):
-    """Convolve (batch, positions, channels) by a few taps a channel, where all taps find an input.
-
-    See Also
-    --------
-    genomic_lens.model.mixing.operators.short_convolution : the same, channels first, with zeros beyond the ends.
-
-    Examples
-    --------
-    >>> signal, taps = torch.tensor([[[1.0], [2.0], [5.0]]]), torch.tensor([[1.0, -1.0]])
-    >>> ShortConvolution.apply(signal, taps, torch.zeros(1)).flatten()
-    tensor([1., 3.])
-    """
-
-    @staticmethod
-    def forward(ctx, signal: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        rows = taps.T.contiguous()  # lag by lag
-        ctx.save_for_backward(signal, rows)
-        first, *others = seen_by(signal, len(rows))
-        out = torch.addcmul(bias, first, rows[0])
-        for shifted, row in zip(others, rows[1:], strict=True):
-            out.addcmul_(shifted, row)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        signal, rows = ctx.saved_tensors
-        to_signal = grad.new_zeros(signal.shape)
-        to_taps = torch.empty_like(rows)
-        for place, shifted, row, total in zip(
-            seen_by(to_signal, len(rows)), seen_by(signal, len(rows)), rows, to_taps, strict=True
-        ):
-            place.addcmul_(grad, row)
-            torch.sum(grad * shifted, dim=(0, 1), out=total)
-        return to_signal.to(signal.dtype), to_taps.T, grad.sum((0, 1))
-
-
-def seen_by(signal: torch.Tensor, taps: int) -> list[torch.Tensor]:
-    """The part of (batch, positions, channels) that each of so many taps reads, the first lag first."""
-    stop = signal.shape[1]
-    return [signal[:, taps - 1 - tap : stop - tap] for tap in range(taps)]
-
-# %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #923a7468
-def stretch_streams(
-    operator: nn.Module, window: torch.Tensor, mask: torch.Tensor | None, left: int, right: int
-) -> tuple[torch.Tensor, ...]:
-    """Gates x_0 … x_{N-1} and the value of a stretch, each (batch, positions, d_model).
-
-    The window and its mask hold the stretch and up to `left` and `right` positions around it, as the short convolution
-    reaches over the edges; beyond the ends of the sequence there are zeros.
-    """
-    behind, ahead = operator.short_reach
-    projected = operator.in_proj(window)
-    if mask is not None:
-        projected = projected * mask[..., None]
-    if (left, right) != (behind, ahead):
-        projected = nn.functional.pad(projected, (0, 0, behind - left, ahead - right))
-    mixed = ShortConvolution.apply(projected, operator.short_taps, operator.short_bias)
-    if mask is not None:
-        mixed = mixed * mask[:, left : left + mixed.shape[1], None]
-    return mixed.chunk(operator.order + 1, dim=-1)
-
-# %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #6fa0b6a4
 def as_it_is(hidden: torch.Tensor) -> torch.Tensor:
     """Nothing is done before the operator."""
     return hidden
@@ -186,6 +121,7 @@ def mix(
     mask: torch.Tensor | None = None,
     before: Callable[[torch.Tensor], torch.Tensor] = as_it_is,
     after: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = mixed_alone,
+    letters: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """What `HyenaOperator` makes of (batch, length, d_model) hidden states, without gradients.
 
@@ -200,6 +136,8 @@ def mix(
         What is done to the hidden states of some positions before the operator reads them: a norm.
     after : callable
         What is made of the hidden states of some positions and of the operator's result there.
+    letters : (batch, length) int tensor or None
+        Ids from which the hidden states were looked up; a few of them make the first steps shorter.
 
     Returns
     -------
@@ -211,35 +149,38 @@ def mix(
     parts, size = blocks_of(length, hidden.device)
     rows = hidden.new_empty(operator.order - 1, batch, width, parts * size + ODD)[..., : parts * size]
     rows[..., length:] = 0
-    value, *gates = rows
-    out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
     mask = None if mask is None or mask.all() else mask
-    step = stretch_size(hidden.device)
-    step = length if length <= 2 * step else step  # two stretches are not worth another thread
+    words = None if letters is None else words_of(operator, hidden, letters, mask, before)
+    out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
+    step = stretch_size(hidden.device, torch.get_num_threads())
     stretches = [(start, min(start + step, length)) for start in range(0, length, step)]
 
-    def gate_and_value(stretch: tuple[int, int]) -> None:
-        start, stop = stretch
+    def streams(start: int, stop: int) -> tuple[torch.Tensor, ...]:
         low, high = max(0, start - behind), min(length, stop + ahead)
-        seen = None if mask is None else mask[:, low:high]
-        first, *others, last, stream = stretch_streams(
-            operator, before(hidden[:, low:high]), seen, start - low, high - stop
-        )
-        out[:, start:stop] = first
-        value[..., start:stop] = stream.mul_(last).transpose(1, 2)
-        for gate, part in zip(gates, others, strict=True):
-            gate[..., start:stop] = part.transpose(1, 2)
+        known = None if words is None else words.streams(hidden, slice(start, stop), slice(low, high))
+        if known is not None:
+            return known
+        window, seen = hidden[:, low:high], None if mask is None else mask[:, low:high]
+        first, *others, last, stream = stretch_streams(operator, before(window), seen, start - low, high - stop)
+        return first, *(part.transpose(1, 2) for part in (stream.mul_(last), *others))
+
+    def gate_and_value(stretch: tuple[int, int]) -> None:
+        out[:, slice(*stretch)], *parts = streams(*stretch)
+        for row, part in zip(rows, parts, strict=True):
+            row[..., slice(*stretch)] = part
 
     def result(stretch: tuple[int, int]) -> None:
         start, stop = stretch
         part = out[:, start:stop]
-        part *= value[..., start:stop].transpose(1, 2)
+        part *= rows[0, ..., start:stop].transpose(1, 2)
         part.copy_(after(hidden[:, start:stop], operator.out_proj(part)))
 
-    for_each(gate_and_value, stretches, hidden.device)
+    for stretch in stretches:
+        gate_and_value(stretch)
     with torch.autocast(hidden.device.type, enabled=False):
         convolve_groups(rows.unflatten(-1, (parts, size)), spectra, operator.two_sided)
-    for_each(result, stretches, hidden.device)
+    for stretch in stretches:
+        result(stretch)
     return out
 
 
@@ -251,19 +192,14 @@ def convolve_groups(
     The first of the rows are the values, the last the first gate that is needed. Two-sided filters reach as far ahead
     as back.
     """
-    rooms = local()  # each thread has a circle of its own
-
-    def convolve(group: tuple[slice, torch.Tensor | Callable]) -> None:
-        channels, spectrum = group
+    circle = None
+    for channels, spectrum in spectra:
         spectrum = spectrum() if callable(spectrum) else spectrum
         part, *gates = rows[:, :, channels]
-        if not hasattr(rooms, "circle"):
-            rooms.circle = Circle(2 * (spectrum.shape[-1] - 1), part[..., 0].numel(), part)
+        circle = circle or Circle(2 * (spectrum.shape[-1] - 1), part[..., 0].numel(), part)
         ahead = spectrum.shape[-2] // 2 if two_sided else 0
         for filters in spectrum:
-            products = block_products(rooms.circle.spectrum(part), filters, -ahead)
-            part.copy_(rooms.circle.values(products, part.shape[-1]))
+            products = block_products(circle.spectrum(part), filters, -ahead)
+            part.copy_(circle.values(products, part.shape[-1]))
             if gates:
                 part.mul_(gates.pop())
-
-    for_each(convolve, spectra, rows.device)

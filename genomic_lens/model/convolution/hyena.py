@@ -103,15 +103,16 @@ class HyenaOperator(nn.Module):
         mask: torch.Tensor | None = None,
         before: Callable = as_it_is,
         after: Callable = mixed_alone,
+        letters: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Mix (batch, length, d_model) hidden states; `mask` (batch, length) is False at padding.
 
-        `before` and `after` are what a block does at each position around the operator, see
-        `genomic_lens.model.convolution.fast_mixing.mix`.
+        `before` and `after` are what a block does at each position around the operator, `letters` ids of which the
+        hidden states are embeddings, see `genomic_lens.model.convolution.fast_mixing.mix`.
         """
         self.check_length(hidden.shape[1])
         if not self.explaining and not torch.is_grad_enabled():
-            return mix(self, hidden, mask, before, after)
+            return mix(self, hidden, mask, before, after, letters)
         long = hidden.device.type == "cpu" and (self.training or hidden.shape[1] > LONG)
         if long and not self.explaining:
             return mix_and_learn(self, hidden, mask, before, after)

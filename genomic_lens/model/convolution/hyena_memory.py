@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ...errors import ModelError
-from .fast_mixing import ShortConvolution
+from .short_convolution import ShortConvolution
 
 # %% auto #0
 __all__ = ['FilterMemory', 'HyenaMemory', 'empty_hyena_memory', 'mix_onwards']

@@ -19,9 +19,9 @@ from genomic_lens.model.convolution.fast_mixing import (
     keep_freed_blocks,
     mixed_alone,
     stretch_size,
-    stretch_streams,
 )
 from .long_convolution import transform_size
+from .short_convolution import stretch_streams
 
 # %% auto #0
 __all__ = ['LONG', 'StretchedConvolution', 'channels_first', 'channels_last', 'groups_on_circle', 'windows', 'mix_and_learn']

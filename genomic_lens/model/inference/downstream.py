@@ -16,7 +16,8 @@ from ..layers.attention import RotaryAttention
 from ..backbone import HyenaBackbone
 from ..layers.blocks import HyenaBlock
 from ..convolution.block_convolution import Circle
-from ..convolution.fast_mixing import ShortConvolution, keep_freed_blocks
+from ..convolution.fast_mixing import keep_freed_blocks
+from ..convolution.short_convolution import ShortConvolution
 from ..layers.heads import pool_weights
 from ..convolution.hyena import HyenaOperator, every_lag
 from ..hyena_glt import HyenaGLTForRegression, HyenaGLTForSequenceClassification

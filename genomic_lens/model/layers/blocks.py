@@ -16,7 +16,7 @@ from ..convolution.hyena import HyenaOperator
 from .mixers import mixer_of
 
 # %% auto #0
-__all__ = ['FEW', 'bend', 'may_bend', 'MLP', 'GatedMLP', 'dropped', 'norm_of', 'mlp_of', 'HyenaBlock']
+__all__ = ['FEW', 'bend', 'heard', 'may_bend', 'MLP', 'GatedMLP', 'dropped', 'norm_of', 'mlp_of', 'HyenaBlock']
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #0ee5e675
 def bend(values: torch.Tensor) -> torch.Tensor:
@@ -45,6 +45,18 @@ def bend(values: torch.Tensor) -> torch.Tensor:
     return torch.div(values, power.exp2_().add_(1), out=power)
 
 
+def heard(module: nn.Module) -> bool:
+    """Whether somebody listens to what goes into a module or comes out of it.
+
+    Examples
+    --------
+    >>> heard(nn.ReLU())
+    False
+    """
+    forward, backward = module._forward_hooks or module._forward_pre_hooks, module._backward_hooks
+    return bool(forward or backward or module._backward_pre_hooks)
+
+
 FEW = 4096  # numbers: below, one call of torch's is faster than the five of `bend`
 
 
@@ -59,9 +71,8 @@ def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
     False
     """
     same = type(activation) is nn.GELU and activation.approximate == "tanh"
-    heard = activation._forward_hooks or activation._forward_pre_hooks
     plain = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
-    return same and plain and not heard and values.numel() >= FEW and not torch.is_grad_enabled()
+    return same and plain and not heard(activation) and values.numel() >= FEW and not torch.is_grad_enabled()
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #9feb8526
 class MLP(nn.Module):
@@ -170,13 +181,18 @@ class HyenaBlock(nn.Module):
         self.mlp = mlp_of(config, layer)
         self.dropout1, self.dropout2 = nn.Dropout(config.dropout), nn.Dropout(config.dropout)
 
-    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Update (batch, length, d_model) hidden states; `mask` is False at padding."""
+    def forward(
+        self, hidden: torch.Tensor, mask: torch.Tensor | None = None, letters: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Update (batch, length, d_model) hidden states; `mask` is False at padding.
+
+        `letters` are ids of which the hidden states are embeddings, if they are.
+        """
         mixer = self.mixer
-        heard = mixer._forward_hooks or mixer._forward_pre_hooks or mixer._backward_hooks or mixer._backward_pre_hooks
-        if isinstance(self.mixer, HyenaOperator) and not heard:
-            return self.mixer(hidden, mask, before=self.norm1, after=self.finish)
-        return self.finish(hidden, self.mixer(self.norm1(hidden), mask))
+        if not isinstance(mixer, HyenaOperator) or heard(mixer):
+            return self.finish(hidden, mixer(self.norm1(hidden), mask))
+        letters = None if heard(self.norm1) or heard(mixer.in_proj) else letters
+        return mixer(hidden, mask, before=self.norm1, after=self.finish, letters=letters)
 
     def finish(self, hidden: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
         """From what came in and what the mixer made of it to the block's output, at any positions."""

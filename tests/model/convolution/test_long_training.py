@@ -5,9 +5,9 @@ import torch
 
 from genomic_lens.config import HyenaGLTConfig
 from genomic_lens.model.convolution import fast_mixing, hyena, long_training
-from genomic_lens.model.convolution.fast_mixing import ShortConvolution
 from genomic_lens.model.convolution.hyena import HyenaOperator
 from genomic_lens.model.convolution.long_training import StretchedConvolution, mix_and_learn
+from genomic_lens.model.convolution.short_convolution import ShortConvolution
 from genomic_lens.model.layers.blocks import HyenaBlock
 from genomic_lens.model.layers.gates import explain
 
