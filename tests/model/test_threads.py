@@ -106,6 +106,7 @@ def test_after_an_error_no_other_part_is_begun(fails_here):
 @pytest.mark.parametrize("order", [2, 3])
 def test_a_long_input_is_mixed_alike_by_any_number_of_threads(mode, order, monkeypatch):
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups of channels
+    monkeypatch.setattr(fast_mixing, "TRANSFORMS", 4)
     torch.manual_seed(0)
     operator = HyenaOperator(d_model=40, l_max=4 * STRETCH, order=order).eval()
     hidden, found = torch.randn(2, 3 * STRETCH + 7, 40), []
@@ -114,7 +115,7 @@ def test_a_long_input_is_mixed_alike_by_any_number_of_threads(mode, order, monke
         torch.set_num_threads(threads)
         with mode():
             found.append(mix(operator, hidden, mask))
-    torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-6)
-    assert torch.equal(found[1], found[2])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-6)
     with torch.no_grad():
         torch.testing.assert_close(found[0].clone(), operator.spelt_out(hidden, mask), rtol=1e-4, atol=1e-5)

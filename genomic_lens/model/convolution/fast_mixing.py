@@ -5,9 +5,8 @@
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #e660ed57
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
-from threading import local
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 import torch
 from torch import nn
@@ -16,16 +15,15 @@ from .block_convolution import Circle, block_products, blocks_of, filter_blocks
 from .long_convolution import transform_size
 from .short_convolution import stretch_streams
 from .words import words_of
-from ..threads import side_by_side
 
 # %% auto #0
-__all__ = ['STRETCH', 'LONG_SIGNAL', 'CHANNELS', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
+__all__ = ['STRETCH', 'TRANSFORMS', 'LONG_SIGNAL', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
            'Spectra', 'drawn_spectra', 'state_of', 'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #407d72ca
 STRETCH = 512  # positions at a time
-LONG_SIGNAL = 2**16  # positions: of shorter signals, more channels are transformed at a time than so many:
-CHANNELS = 4
+TRANSFORMS = 16  # at a time, and more of signals that are shorter than
+LONG_SIGNAL = 2**16  # positions
 ODD = 24  # positions more than asked for: rows a power of two apart would fight for the same places in the cache
 REMEMBERED = 2**28  # bytes of spectra that an operator keeps
 
@@ -35,15 +33,15 @@ def stretch_size(device: torch.device, threads: int = 1) -> int:
     return STRETCH * (threads if device.type == "cpu" else 128)
 
 
-def channel_groups(channels: int, length: int) -> list[slice]:
-    """Which channels are transformed together: at least so many, and more of short signals.
+def channel_groups(channels: int, length: int, parts: int = 1) -> list[slice]:
+    """Which channels are transformed together, each in so many parts.
 
     Examples
     --------
-    >>> channel_groups(10, 100_000)
+    >>> channel_groups(10, 100_000, parts=4)
     [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
     """
-    size = CHANNELS * max(1, LONG_SIGNAL // length)
+    size = max(1, TRANSFORMS // parts) * max(1, LONG_SIGNAL // length)
     return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #f1d958da
@@ -59,23 +57,21 @@ class Spectra:
     def __init__(self):
         self.kept = None, []  # a key and its groups; read and replaced together, as widgets ask from other threads
 
-    def of(self, operator: nn.Module, length: int) -> list[tuple[slice, torch.Tensor | Callable]]:
+    def of(self, operator: nn.Module, length: int) -> Iterable[tuple[slice, torch.Tensor]]:
         """Channels, and spectra of their filters (order - 1, channels, windows, frequencies), for inputs of a length.
 
-        What can be remembered is computed at once, before anything else asks for memory; of longer spectra what makes
-        them.
+        What can be remembered is computed at once, before anything else asks for memory; longer spectra one group
+        after another, when asked for.
         """
         key = length, *state_of(operator.filter_fn), *(state_of(operator.filter_fn_ahead) if operator.two_sided else ())
         kept, groups = self.kept
         if key == kept:
             return groups
         self.kept = None, []
-        drawn = drawn_spectra(operator, length)
         reach = 2 if operator.two_sided else 1
         if 8 * reach * length * operator.d_model * (operator.order - 1) > REMEMBERED:
-            return drawn
-        each = side_by_side if key[1].type == "cpu" else map
-        groups = list(each(lambda group: (group[0], group[1]()), drawn))
+            return drawn_spectra(operator, length)
+        groups = list(drawn_spectra(operator, length))
         self.kept = key, groups
         return groups
 
@@ -83,18 +79,14 @@ class Spectra:
         return Spectra, ()  # copies and pickles compute their own
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #3de16dd3
-def drawn_spectra(operator: nn.Module, length: int) -> list[tuple[slice, Callable[[], torch.Tensor]]]:
-    """Groups of channels, and for each a function that makes the spectra of its filters, drawn anew."""
+def drawn_spectra(operator: nn.Module, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Groups of channels and the spectra of their filters, drawn anew."""
     taps, first_lag = operator.taps(length)
-    size, rooms = blocks_of(length, taps.device)[1], local()
-
-    def spectrum(channels: slice) -> torch.Tensor:
+    (parts, size), circle = blocks_of(length, taps.device), None
+    for channels in channel_groups(operator.d_model, length, parts):
         windows, place = filter_blocks(taps[:, channels], first_lag, length, size)
-        if not hasattr(rooms, "circle"):
-            rooms.circle = Circle(transform_size(size, windows.shape[-1], place), windows[..., 0].numel(), taps)
-        return rooms.circle.spectrum(windows, place)
-
-    return [(channels, partial(spectrum, channels)) for channels in channel_groups(operator.d_model, length)]
+        circle = circle or Circle(transform_size(size, windows.shape[-1], place), windows[..., 0].numel(), taps)
+        yield channels, circle.spectrum(windows, place)
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #df2e4bf1
 def state_of(filters: nn.Module) -> tuple:
@@ -185,7 +177,7 @@ def mix(
 
 
 def convolve_groups(
-    rows: torch.Tensor, spectra: list[tuple[slice, torch.Tensor | Callable]], two_sided: bool = False
+    rows: torch.Tensor, spectra: Iterable[tuple[slice, torch.Tensor]], two_sided: bool = False
 ) -> None:
     """Filter (batch, channels, blocks, positions) values in place, one filter after another, with a gate between two.
 
@@ -194,7 +186,6 @@ def convolve_groups(
     """
     circle = None
     for channels, spectrum in spectra:
-        spectrum = spectrum() if callable(spectrum) else spectrum
         part, *gates = rows[:, :, channels]
         circle = circle or Circle(2 * (spectrum.shape[-1] - 1), part[..., 0].numel(), part)
         ahead = spectrum.shape[-2] // 2 if two_sided else 0

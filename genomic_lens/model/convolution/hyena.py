@@ -277,5 +277,5 @@ def held_signals(
             signal = long_convolution(signal * gates[gate, channels], filters[channels], first_lag)
             signals[gate - 1, channels] = signal
 
-    for_each(convolve, channel_groups(*hidden.T.shape), hidden.device)
+    for_each(convolve, channel_groups(*hidden.T.shape, torch.get_num_threads()), hidden.device)
     return signals

@@ -130,7 +130,7 @@ def mix_and_learn(
     """
     keep_freed_blocks()
     reach = operator.short_reach
-    step = max(stretch_size(hidden.device), *reach)
+    step = max(stretch_size(hidden.device, torch.get_num_threads()), *reach)
     parts = hidden.split(step, dim=1)
     masks = ((None, 0, 0) for _ in parts) if mask is None else windows(mask.split(step, dim=1), *reach)
     gates, values = [], []

@@ -39,6 +39,7 @@ def test_the_size_of_stretches_and_groups_does_not_matter(build, monkeypatch, or
     """Short convolutions reach over the edges of a stretch, by more than a stretch if it is short."""
     monkeypatch.setattr(fast_mixing, "STRETCH", stretch)
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)
+    monkeypatch.setattr(fast_mixing, "TRANSFORMS", 3)
     monkeypatch.setattr(block_convolution, "WHOLE", 1)
     operator, hidden = build(order, two_sided, short_kernel=5), torch.randn(1, 30, 20, dtype=torch.float64)
     with torch.no_grad():
@@ -112,30 +113,24 @@ def test_long_spectra_are_not_kept_and_copies_keep_their_own(build, monkeypatch)
 
 
 @pytest.mark.parametrize(("order", "two_sided"), KINDS)
-def test_long_spectra_are_drawn_by_several_threads_and_in_blocks(build, monkeypatch, order, two_sided):
+def test_long_spectra_are_drawn_in_blocks(build, monkeypatch, order, two_sided):
     monkeypatch.setattr(fast_mixing, "REMEMBERED", 0)
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups
+    monkeypatch.setattr(fast_mixing, "TRANSFORMS", 4)
     monkeypatch.setattr(block_convolution, "WHOLE", 1)
     operator, hidden = build(order, two_sided), torch.randn(2, 1040, 20, dtype=torch.float64)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        with torch.no_grad():
-            torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-10)
-    finally:
-        torch.set_num_threads(threads)
+    with torch.no_grad():
+        torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-10)
     assert not operator.spectra.kept[1]
 
 
 def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monkeypatch):
     operator, hidden = build(), torch.randn(1, 30, 20, dtype=torch.float64)
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)  # many groups
+    monkeypatch.setattr(fast_mixing, "TRANSFORMS", 4)
 
     def interrupted(*question):
-        (channels, made), *others = drawn_spectra(*question)
-        return [(channels, made), *((channels, stopped) for channels, _ in others)]
-
-    def stopped():
+        yield next(drawn_spectra(*question))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, torch.no_grad():
@@ -144,8 +139,8 @@ def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monke
             operator(hidden)
     with torch.no_grad():
         torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-12)
-    pairs = [slice(start, start + 2) for start in range(0, 20, 2)]
-    assert [channels for channels, _ in operator.spectra.kept[1]] == pairs
+    groups = [slice(start, start + 4) for start in range(0, 20, 4)]
+    assert [channels for channels, _ in operator.spectra.kept[1]] == groups
 
 
 def test_spectra_belong_to_a_device(build):

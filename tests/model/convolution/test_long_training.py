@@ -39,6 +39,7 @@ def gradients(way, operator, hidden, mask=None):
 def test_values_and_gradients_equal_the_plain_way(build, monkeypatch, order, two_sided, stretch):
     monkeypatch.setattr(fast_mixing, "STRETCH", stretch)
     monkeypatch.setattr(fast_mixing, "LONG_SIGNAL", 1)
+    monkeypatch.setattr(fast_mixing, "TRANSFORMS", 3)
     operator, hidden = build(order, two_sided, short_kernel=5), torch.randn(2, 30, 12, dtype=torch.float64)
     expected, found = (gradients(way, operator, hidden) for way in (HyenaOperator.spelt_out, mix_and_learn))
     assert all(grad.abs().max() > 1e-6 for grad in expected[2])
