@@ -15,6 +15,7 @@ from .block_convolution import Circle, block_products, blocks_of, filter_blocks
 from .long_convolution import transform_size
 from .short_convolution import stretch_streams
 from .words import words_of
+from ..layers.fused import mapped
 
 # %% auto #0
 __all__ = ['STRETCH', 'TRANSFORMS', 'LONG_SIGNAL', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
@@ -165,7 +166,7 @@ def mix(
         start, stop = stretch
         part = out[:, start:stop]
         part *= rows[0, ..., start:stop].transpose(1, 2)
-        part.copy_(after(hidden[:, start:stop], operator.out_proj(part)))
+        part.copy_(after(hidden[:, start:stop], mapped(operator.out_proj, part)))
 
     for stretch in stretches:
         gate_and_value(stretch)

@@ -13,10 +13,10 @@ from torch import nn
 from .short_convolution import ShortConvolution
 
 # %% auto #0
-__all__ = ['MOST', 'letters_and_rows', 'word_numbers', 'word_streams', 'Words', 'words_of']
+__all__ = ['MOST', 'WORTH', 'letters_and_rows', 'word_numbers', 'word_streams', 'Words', 'words_of']
 
 # %% ../../../nbs/model/convolution/15_words.ipynb #f778926e
-MOST = 1024  # words that are worth a table
+MOST, WORTH = 1024, 4  # words that are worth a table: so many at most, and each read so many times in the mean
 
 
 def letters_and_rows(ids: torch.Tensor, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,7 +109,7 @@ def words_of(
         return None
     letters, rows = letters_and_rows(ids, hidden)
     (behind, ahead), count = operator.short_reach, len(rows) + 1
-    if count ** (behind + 1 + ahead) > min(MOST, ids.numel() // 4):
+    if count ** (behind + 1 + ahead) > min(MOST, ids.numel() // WORTH):
         return None
     seen = letters if mask is None else letters.masked_fill(~mask, count - 1)
     first, *others, last, stream = word_streams(operator, before(rows))

@@ -5,76 +5,19 @@
 # %% ../../../nbs/model/layers/25_blocks.ipynb #e8c68e77
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 
 from ...config import HyenaGLTConfig
+from .fused import heard, mapped
 from .gates import LayerNorm, Product, RMSNorm
 from ..convolution.hyena import HyenaOperator
 from .mixers import mixer_of
 
 # %% auto #0
-__all__ = ['FEW', 'bend', 'heard', 'may_bend', 'MLP', 'GatedMLP', 'dropped', 'norm_of', 'mlp_of', 'HyenaBlock']
+__all__ = ['MLP', 'GatedMLP', 'dropped', 'norm_of', 'mlp_of', 'HyenaBlock']
 
-# %% ../../../nbs/model/layers/25_blocks.ipynb #0ee5e675
-def bend(values: torch.Tensor) -> torch.Tensor:
-    """GELU in the form with a hyperbolic tangent, by way of powers of two.
-
-    Parameters
-    ----------
-    values : tensor
-
-    Returns
-    -------
-    tensor
-
-    References
-    ----------
-    Hendrycks and Gimpel, Gaussian error linear units, arXiv 1606.08415.
-
-    Examples
-    --------
-    >>> values = torch.linspace(-5, 5, 11)
-    >>> bool((bend(values) - nn.functional.gelu(values, approximate="tanh")).abs().max() < 1e-6)
-    True
-    """
-    slope = -2 * math.sqrt(2 / math.pi) * math.log2(math.e)
-    power = torch.addcmul(values.new_tensor(slope), values, values, value=0.044715 * slope).mul_(values)
-    return torch.div(values, power.exp2_().add_(1), out=power)
-
-
-def heard(module: nn.Module) -> bool:
-    """Whether somebody listens to what goes into a module or comes out of it.
-
-    Examples
-    --------
-    >>> heard(nn.ReLU())
-    False
-    """
-    forward, backward = module._forward_hooks or module._forward_pre_hooks, module._backward_hooks
-    return bool(forward or backward or module._backward_pre_hooks)
-
-
-FEW = 4096  # numbers: below, one call of torch's is faster than the five of `bend`
-
-
-def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
-    """Whether `bend` may stand for a module at some values.
-
-    They are not few, no gradient is asked for, and nobody listens to the module.
-
-    Examples
-    --------
-    >>> may_bend(nn.ReLU(), torch.zeros(2))
-    False
-    """
-    same = type(activation) is nn.GELU and activation.approximate == "tanh"
-    plain = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
-    return same and plain and not heard(activation) and values.numel() >= FEW and not torch.is_grad_enabled()
-
-# %% ../../../nbs/model/layers/25_blocks.ipynb #9feb8526
+# %% ../../../nbs/model/layers/25_blocks.ipynb #c1480e55
 class MLP(nn.Module):
     """Widen, bend, narrow: at each position alone.
 
@@ -97,8 +40,7 @@ class MLP(nn.Module):
         self.fc2.writes_residual = True  # starts smaller the deeper the model is
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        wide = self.fc1(hidden)
-        return self.fc2(bend(wide) if may_bend(self.activation, wide) else self.activation(wide))
+        return mapped(self.fc2, mapped(self.fc1, hidden, self.activation))
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #9b7da9b6
 class GatedMLP(nn.Module):
