@@ -40,7 +40,9 @@ def test_without_the_correction_it_is_that_of_scikit_learn():
 
 def test_what_knows_nothing_shares_nothing_on_average_and_would_without_the_correction():
     generator = np.random.default_rng(2)
-    shared = [mutual_information(np.histogram2d(*generator.integers(4, size=(2, 500)), bins=4)[0]) for _ in range(400)]
+    shared = [
+        mutual_information(np.histogram2d(*generator.integers(4, size=(2, 500)), bins=4)[0]) for _ in range(400)
+    ]
     error = np.std(shared) / np.sqrt(len(shared))
     assert abs(np.mean(shared)) < 4 * error + bias(4, 4, 500) ** 2
     assert bias(4, 4, 500) > 10 * error

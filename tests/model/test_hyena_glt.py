@@ -364,7 +364,6 @@ def test_labels_that_are_not_yes_or_no_are_refused(build_model, labels):
 
 # --- parity -----------------------------------------------------------------------------------------------------------
 
-
 def test_published_model_is_reproduced_at_three_lengths(oracle):
     state = oracle("hyenadna_tiny.npz")
     config = HyenaGLTConfig(vocab_size=16, d_model=32, n_layers=2, sequence_length=258, filter_tables=True)

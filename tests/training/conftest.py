@@ -35,15 +35,7 @@ def build_data(count=24, seed=0, values=False):
 
 
 def build_trainer(
-    folder=None,
-    *,
-    start=0,
-    validation=None,
-    callbacks=(),
-    values=False,
-    curriculum=None,
-    kind=None,
-    data=None,
+    folder=None, *, start=0, validation=None, callbacks=(), values=False, curriculum=None, kind=None, data=None,
     **options,
 ):
     """A trainer whose model starts from weights drawn with `start`."""

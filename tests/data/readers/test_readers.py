@@ -45,9 +45,7 @@ HEAD = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 def test_every_alternative_is_a_row_and_those_without_bases_are_counted(tmp_path):
     path = tmp_path / "a.vcf.gz"
-    path.write_bytes(
-        gzip.compress(f"{HEAD}chr1\t3\trs1\tAc\tg,<DEL>,*\t.\tPASS\tX=1\nchr2\t1\t.\tG\tGTT\t.\t.\t.\n".encode())
-    )
+    path.write_bytes(gzip.compress(f"{HEAD}chr1\t3\trs1\tAc\tg,<DEL>,*\t.\tPASS\tX=1\nchr2\t1\t.\tG\tGTT\t.\t.\t.\n".encode()))
     found = read_vcf(path)
     assert found.drop(columns=["filter", "info"]).to_numpy().tolist() == [
         ["chr1", 2, 4, "AC", "G", "rs1"], ["chr2", 0, 1, "G", "GTT", ""],

@@ -65,7 +65,9 @@ def test_substitutions_are_those_of_tangermeme(options):
     read = lambda logits: logits[..., 1] - logits.mean(-1)  # noqa: E731
     np.testing.assert_allclose(record.output, read(before)[0], atol=1e-9)
     np.testing.assert_allclose(record.substitutions, (read(after) - read(before))[0].T, atol=1e-9)
-    centred = peer.saturation_mutagenesis(OneHot(model, read), one_hot(SEQUENCE), hypothetical=True, fast=False)
+    centred = peer.saturation_mutagenesis(
+        OneHot(model, read), one_hot(SEQUENCE), hypothetical=True, fast=False
+    )
     np.testing.assert_allclose(record.hypothetical(), centred[0].T, atol=1e-9)
 
 

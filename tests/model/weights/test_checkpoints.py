@@ -39,10 +39,8 @@ def three_frequencies(weights):
 
 LAYOUTS = {
     "ours": lambda weights: weights,
-    "lightning": lambda weights: (
-        {f"model.{name}": value for name, value in three_frequencies(weights).items()}
-        | {"train_torchmetrics.loss.mean_value": torch.zeros(())}
-    ),
+    "lightning": lambda weights: {f"model.{name}": value for name, value in three_frequencies(weights).items()}
+    | {"train_torchmetrics.loss.mean_value": torch.zeros(())},
     "checkpointing": lambda weights: {
         f"model.{name.replace('.mixer.', '.mixer.layer.').replace('.mlp.', '.mlp.layer.')}": value
         for name, value in three_frequencies(weights).items()

@@ -60,3 +60,4 @@ def test_one_model_cannot_stand_for_two_tasks(make_models):
         MultiTaskModel({"a": first, "b": first})
     with pytest.raises(ConfigurationError, match="No task"):
         MultiTaskModel({})
+

@@ -63,7 +63,9 @@ def test_two_processes_read_the_same_task_and_together_what_one_reads(accumulati
     """One process with a batch of 8 reads what two with batches of 4 read."""
     options = {"epochs": 4, "seed": 5, "accumulation": accumulation, "difficulty": difficulty}
     whole = all_batches(TaskSampler([21, 10], [0.7, 0.3], 8, **options), 4)
-    parts = [all_batches(TaskSampler([21, 10], [0.7, 0.3], 4, rank=rank, processes=2, **options), 4) for rank in (0, 1)]
+    parts = [
+        all_batches(TaskSampler([21, 10], [0.7, 0.3], 4, rank=rank, processes=2, **options), 4) for rank in (0, 1)
+    ]
     assert len(whole) == len(parts[0]) == len(parts[1])
     for together, first, second in zip(whole, *parts, strict=True):
         assert len({item.task for item in first + second}) == 1
