@@ -26,6 +26,12 @@ def memory(size: float) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
+def ratio(row: dict) -> str:
+    """How many times faster, and between what the turns lie."""
+    turns = row.get("ratio_of_each_turn")
+    return f"{row['times_faster']:.1f}" + (f" ({turns[0]:.1f} to {turns[-1]:.1f})" if turns else "")
+
+
 def hyenadna_tables() -> dict[str, str]:
     """What the page on HyenaDNA shows: sizes as the library lists them, and what the benchmark wrote."""
     from genomic_lens.model import list_models
@@ -41,7 +47,7 @@ def hyenadna_tables() -> dict[str, str]:
     ]
     compared = [
         [row["task"], f"{row['length']:,}", f"{row['textbook_seconds']:.4f}", f"{row['ours_seconds']:.4f}",
-         f"{row['times_faster']:.1f}", memory(row["textbook_extra_mb"] * 2**20),
+         ratio(row), memory(row["textbook_extra_mb"] * 2**20),
          memory(max(0, row["ours_extra_mb"]) * 2**20)]
         for row in rows
         if "times_faster" in row

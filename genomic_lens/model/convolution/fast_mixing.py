@@ -14,12 +14,12 @@ from torch import nn
 from .block_convolution import Circle, block_products, blocks_of, filter_blocks
 from .long_convolution import transform_size
 from .short_convolution import stretch_streams
-from .words import words_of
+from .words import Words, words_of
 from ..layers.fused import mapped
 
 # %% auto #0
 __all__ = ['STRETCH', 'TRANSFORMS', 'LONG_SIGNAL', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
-           'Spectra', 'drawn_spectra', 'state_of', 'as_it_is', 'mixed_alone', 'mix', 'convolve_groups']
+           'Spectra', 'drawn_spectra', 'state_of', 'as_it_is', 'mixed_alone', 'streams_at', 'mix', 'convolve_groups']
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #407d72ca
 STRETCH = 512  # positions at a time
@@ -108,6 +108,25 @@ def mixed_alone(hidden: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
     return mixed
 
 
+def streams_at(
+    operator: nn.Module,
+    hidden: torch.Tensor,
+    mask: torch.Tensor | None,
+    before: Callable[[torch.Tensor], torch.Tensor],
+    words: Words | None,
+    stretch: slice,
+) -> tuple[torch.Tensor, ...]:
+    """Gate x_0 of a stretch, (batch, positions, d_model); gated value and other gates, (batch, d_model, positions)."""
+    behind, ahead = operator.short_reach
+    window = slice(max(0, stretch.start - behind), min(hidden.shape[1], stretch.stop + ahead))
+    known = None if words is None else words.streams(hidden, stretch, window)
+    if known is not None:
+        return known
+    seen, around = None if mask is None else mask[:, window], (stretch.start - window.start, window.stop - stretch.stop)
+    first, *others, last, value = stretch_streams(operator, before(hidden[:, window]), seen, *around)
+    return first, *(stream.transpose(1, 2) for stream in (value.mul_(last), *others))
+
+# %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #3a67a37e
 def mix(
     operator: nn.Module,
     hidden: torch.Tensor,
@@ -144,39 +163,21 @@ def mix(
     rows[..., length:] = 0
     mask = None if mask is None or mask.all() else mask
     words = None if letters is None else words_of(operator, hidden, letters, mask, before)
-    out, (behind, ahead) = torch.empty_like(hidden), operator.short_reach
-    step = stretch_size(hidden.device, torch.get_num_threads())
-    stretches = [(start, min(start + step, length)) for start in range(0, length, step)]
-
-    def streams(start: int, stop: int) -> tuple[torch.Tensor, ...]:
-        low, high = max(0, start - behind), min(length, stop + ahead)
-        known = None if words is None else words.streams(hidden, slice(start, stop), slice(low, high))
-        if known is not None:
-            return known
-        window, seen = hidden[:, low:high], None if mask is None else mask[:, low:high]
-        first, *others, last, stream = stretch_streams(operator, before(window), seen, start - low, high - stop)
-        return first, *(part.transpose(1, 2) for part in (stream.mul_(last), *others))
-
-    def gate_and_value(stretch: tuple[int, int]) -> None:
-        out[:, slice(*stretch)], *parts = streams(*stretch)
-        for row, part in zip(rows, parts, strict=True):
-            row[..., slice(*stretch)] = part
-
-    def result(stretch: tuple[int, int]) -> None:
-        start, stop = stretch
-        part = out[:, start:stop]
-        part *= rows[0, ..., start:stop].transpose(1, 2)
-        part.copy_(after(hidden[:, start:stop], mapped(operator.out_proj, part)))
-
+    out, step = torch.empty_like(hidden), stretch_size(hidden.device, torch.get_num_threads())
+    stretches = [slice(start, min(start + step, length)) for start in range(0, length, step)]
     for stretch in stretches:
-        gate_and_value(stretch)
+        out[:, stretch], *streams = streams_at(operator, hidden, mask, before, words, stretch)
+        for row, stream in zip(rows, streams, strict=True):
+            row[..., stretch] = stream
     with torch.autocast(hidden.device.type, enabled=False):
         convolve_groups(rows.unflatten(-1, (parts, size)), spectra, operator.two_sided)
     for stretch in stretches:
-        result(stretch)
+        part = out[:, stretch]
+        part *= rows[0, ..., stretch].transpose(1, 2)
+        part.copy_(after(hidden[:, stretch], mapped(operator.out_proj, part)))
     return out
 
-
+# %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #c6a85907
 def convolve_groups(
     rows: torch.Tensor, spectra: Iterable[tuple[slice, torch.Tensor]], two_sided: bool = False
 ) -> None:
