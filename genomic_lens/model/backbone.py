@@ -98,7 +98,7 @@ class HyenaBackbone(nn.Module):
         letters: torch.Tensor | None = None,
     ) -> HyenaOutput:
         """Through all blocks on tokens, one after another; `letters` tell the first that hidden states repeat."""
-        states = []
+        states, looks_up = [], letters is not None and hidden.device.type == "cpu" and not torch.is_grad_enabled()
         bar = tqdm(self.layers, desc="layers", delay=2, leave=False, disable=hidden.shape[1] < WORTH_A_BAR)
         for layer in bar:
             if output_hidden_states:
@@ -106,8 +106,8 @@ class HyenaBackbone(nn.Module):
             if self.gradient_checkpointing and self.training:
                 hidden = self._gradient_checkpointing_func(layer.__call__, hidden, mask)
             else:
-                hidden = layer(hidden, mask) if letters is None else layer(hidden, mask, letters)
-            letters = None
+                hidden = layer(hidden, mask, letters) if looks_up else layer(hidden, mask)
+            looks_up = False
         hidden = self.ln_f(hidden)
         return HyenaOutput(last_hidden_state=hidden, hidden_states=(*states, hidden) if output_hidden_states else None)
 

@@ -19,7 +19,8 @@ from ..layers.fused import mapped
 
 # %% auto #0
 __all__ = ['STRETCH', 'TRANSFORMS', 'LONG_SIGNAL', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
-           'Spectra', 'drawn_spectra', 'state_of', 'as_it_is', 'mixed_alone', 'streams_at', 'mix', 'convolve_groups']
+           'Spectra', 'drawn_spectra', 'state_of', 'as_it_is', 'mixed_alone', 'streams_at', 'write', 'mix',
+           'convolve_groups']
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #407d72ca
 STRETCH = 512  # positions at a time
@@ -126,6 +127,14 @@ def streams_at(
     first, *others, last, value = stretch_streams(operator, before(hidden[:, window]), seen, *around)
     return first, *(stream.transpose(1, 2) for stream in (value.mul_(last), *others))
 
+
+def write(streams: tuple[torch.Tensor, ...], out: torch.Tensor, rows: torch.Tensor) -> None:
+    """Put the first gate where the result will be, and the rest into rows."""
+    first, *others = streams
+    out.copy_(first)
+    for row, stream in zip(rows, others, strict=True):
+        row.copy_(stream)
+
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #3a67a37e
 def mix(
     operator: nn.Module,
@@ -166,9 +175,7 @@ def mix(
     out, step = torch.empty_like(hidden), stretch_size(hidden.device, torch.get_num_threads())
     stretches = [slice(start, min(start + step, length)) for start in range(0, length, step)]
     for stretch in stretches:
-        out[:, stretch], *streams = streams_at(operator, hidden, mask, before, words, stretch)
-        for row, stream in zip(rows, streams, strict=True):
-            row[..., stretch] = stream
+        write(streams_at(operator, hidden, mask, before, words, stretch), out[:, stretch], rows[..., stretch])
     with torch.autocast(hidden.device.type, enabled=False):
         convolve_groups(rows.unflatten(-1, (parts, size)), spectra, operator.two_sided)
     for stretch in stretches:

@@ -277,5 +277,6 @@ def held_signals(
             signal = long_convolution(signal * gates[gate, channels], filters[channels], first_lag)
             signals[gate - 1, channels] = signal
 
-    for_each(convolve, channel_groups(*hidden.T.shape, torch.get_num_threads()), hidden.device)
+    at_once = torch.get_num_threads() if hidden.device.type == "cpu" else 1
+    for_each(convolve, channel_groups(*hidden.T.shape, at_once), hidden.device)
     return signals

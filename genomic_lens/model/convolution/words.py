@@ -29,7 +29,8 @@ def letters_and_rows(ids: torch.Tensor, hidden: torch.Tensor) -> tuple[torch.Ten
     ([[0, 1, 0]], [0.5, 2.0])
     """
     found, letters = ids.unique(return_inverse=True)
-    places = torch.zeros_like(found).scatter_reduce_(0, letters.flatten(), torch.arange(ids.numel()), "amax")
+    places = torch.zeros(len(found), dtype=torch.long, device=ids.device)
+    places.scatter_reduce_(0, letters.flatten(), torch.arange(ids.numel(), device=ids.device), "amax")
     return letters, hidden.flatten(0, 1)[places]
 
 
@@ -55,7 +56,7 @@ def word_streams(operator: nn.Module, rows: torch.Tensor) -> tuple[torch.Tensor,
     """
     behind, ahead = operator.short_reach
     projected = nn.functional.pad(operator.in_proj(rows), (0, 0, 0, 1))
-    letters = torch.arange(len(projected))
+    letters = torch.arange(len(projected), device=projected.device)
     words = torch.cartesian_prod(*[letters] * (behind + 1 + ahead)).view(-1, behind + 1 + ahead)
     streams = ShortConvolution.apply(projected[words], operator.short_taps, operator.short_bias)[:, 0]
     streams = streams.masked_fill((words[:, behind] == len(rows))[:, None], 0)
@@ -105,7 +106,8 @@ def words_of(
     `mask` is False at padding; `before` is done to the hidden states first. Words are worth it on a CPU, where there
     are few of them.
     """
-    if hidden.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    watched = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if watched or hidden.device.type != "cpu" or hidden.shape[:2] != ids.shape:
         return None
     letters, rows = letters_and_rows(ids, hidden)
     (behind, ahead), count = operator.short_reach, len(rows) + 1

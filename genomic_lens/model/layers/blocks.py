@@ -15,7 +15,7 @@ from ..convolution.hyena import HyenaOperator
 from .mixers import mixer_of
 
 # %% auto #0
-__all__ = ['MLP', 'GatedMLP', 'dropped', 'norm_of', 'mlp_of', 'HyenaBlock']
+__all__ = ['MLP', 'GatedMLP', 'dropped', 'norm_of', 'mlp_of', 'alike_everywhere', 'HyenaBlock']
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #c1480e55
 class MLP(nn.Module):
@@ -94,6 +94,17 @@ def mlp_of(config: HyenaGLTConfig, layer: int = 0) -> nn.Module:
     return GatedMLP(config.d_model, config.mlp_width, bent)
 
 # %% ../../../nbs/model/layers/25_blocks.ipynb #c6ae24fd
+def alike_everywhere(*steps: nn.Module) -> bool:
+    """Whether steps do the same at positions with the same input, and nobody listens: nothing in them is training.
+
+    Examples
+    --------
+    >>> alike_everywhere(nn.Linear(2, 2).eval()), alike_everywhere(nn.Dropout(0.5))
+    (True, False)
+    """
+    return not any(heard(part) or part.training for step in steps for part in step.modules())
+
+# %% ../../../nbs/model/layers/25_blocks.ipynb #faab658c
 class HyenaBlock(nn.Module):
     """Norm, mixer, residual; norm, MLP, residual.
 
@@ -133,7 +144,8 @@ class HyenaBlock(nn.Module):
         mixer = self.mixer
         if not isinstance(mixer, HyenaOperator) or heard(mixer):
             return self.finish(hidden, mixer(self.norm1(hidden), mask))
-        letters = None if heard(self.norm1) or heard(mixer.in_proj) else letters
+        if letters is not None and not alike_everywhere(self.norm1, mixer.in_proj):
+            letters = None
         return mixer(hidden, mask, before=self.norm1, after=self.finish, letters=letters)
 
     def finish(self, hidden: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 # %% auto #0
-__all__ = ['FEW', 'FULL', 'heard', 'bend', 'is_tanh_gelu', 'may_bend', 'kernels', 'may_fuse', 'mapped']
+__all__ = ['FEW', 'FULL', 'heard', 'untouched', 'bend', 'is_tanh_gelu', 'may_bend', 'kernels', 'may_fuse', 'mapped']
 
 # %% ../../../nbs/model/layers/04_fused.ipynb #7a104ad6
 def heard(module: nn.Module) -> bool:
@@ -23,7 +23,18 @@ def heard(module: nn.Module) -> bool:
     False
     """
     forward, backward = module._forward_hooks or module._forward_pre_hooks, module._backward_hooks
-    return bool(forward or backward or module._backward_pre_hooks)
+    return bool(forward or backward or module._backward_pre_hooks or nn.modules.module._has_any_global_hook())
+
+
+def untouched(module: nn.Module) -> bool:
+    """Whether nobody listens to a module, and nobody has put another function in the place of its own.
+
+    Examples
+    --------
+    >>> untouched(nn.ReLU())
+    True
+    """
+    return not heard(module) and "forward" not in vars(module)
 
 # %% ../../../nbs/model/layers/04_fused.ipynb #dee8344e
 def bend(values: torch.Tensor) -> torch.Tensor:
@@ -56,8 +67,8 @@ FEW = 4096  # numbers: below, one call of torch's is faster than the five of `be
 
 
 def is_tanh_gelu(activation: nn.Module) -> bool:
-    """Whether a module is torch's GELU in the form with a hyperbolic tangent."""
-    return type(activation) is nn.GELU and activation.approximate == "tanh"
+    """Whether a module is torch's GELU in the form with a hyperbolic tangent, untouched."""
+    return type(activation) is nn.GELU and activation.approximate == "tanh" and untouched(activation)
 
 
 def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
@@ -70,9 +81,9 @@ def may_bend(activation: nn.Module, values: torch.Tensor) -> bool:
     >>> may_bend(nn.ReLU(), torch.zeros(2))
     False
     """
-    plain = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
-    same = is_tanh_gelu(activation) and not heard(activation)
-    return same and plain and values.numel() >= FEW and not torch.is_grad_enabled()
+    if torch.is_grad_enabled() or not is_tanh_gelu(activation):
+        return False
+    return values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64) and values.numel() >= FEW
 
 # %% ../../../nbs/model/layers/04_fused.ipynb #f2ccfe4d
 FULL = 512  # rows: a whole multiple has a kernel
@@ -92,12 +103,13 @@ def may_fuse(linear: nn.Module, values: torch.Tensor) -> bool:
     >>> may_fuse(nn.Linear(2, 2), torch.zeros(512, 2)), "a gradient is asked for"
     (False, 'a gradient is asked for')
     """
-    whole = values.numel() and not values.numel() // values.shape[-1] % FULL
-    if not whole or torch.is_grad_enabled() or type(linear) is not nn.Linear or heard(linear):
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    if type(linear) is not nn.Linear or type(linear.weight) is not nn.Parameter or not untouched(linear):
         return False
     single = values.dtype == linear.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    watched = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return single and values.device.type == "cpu" and not watched and kernels()
+    here = values.device.type == linear.weight.device.type == "cpu"
+    return single and here and kernels() and values.numel() > 0 and values.numel() // values.shape[-1] % FULL == 0
 
 # %% ../../../nbs/model/layers/04_fused.ipynb #577426e4
 def mapped(linear: nn.Module, values: torch.Tensor, activation: nn.Module | None = None) -> torch.Tensor:
@@ -118,7 +130,7 @@ def mapped(linear: nn.Module, values: torch.Tensor, activation: nn.Module | None
     >>> mapped(nn.Linear(2, 3), torch.zeros(4, 2), nn.GELU()).shape
     torch.Size([4, 3])
     """
-    known = activation is None or (is_tanh_gelu(activation) and not heard(activation))
+    known = activation is None or is_tanh_gelu(activation)
     if known and may_fuse(linear, values):
         name = ("none", [], "") if activation is None else ("gelu", [], "tanh")
         return torch.ops.mkldnn._linear_pointwise(values, linear.weight, linear.bias, *name)

@@ -28,6 +28,7 @@ def test_all_ways_agree(parts, rows, bias):
     linear, gelu = nn.Linear(24, 40, bias=bias), parts[1]
     values = 3 * torch.randn(rows, 24)
     with torch.no_grad():
+        assert may_fuse(linear, values) == (rows % FULL == 0 and kernels())
         torch.testing.assert_close(mapped(linear, values), linear(values), rtol=0, atol=1e-5)
         torch.testing.assert_close(mapped(linear, values, gelu), gelu(linear(values)), rtol=0, atol=1e-5)
 
@@ -53,6 +54,10 @@ def test_a_slice_of_a_batch_is_read_where_it_lies(parts):
         assert torch.equal(found, mapped(linear, wide[:, FULL // 2 : FULL // 2 + FULL].contiguous(), gelu))
 
 
+class Ternary(nn.Parameter):
+    """A weight that is not what its numbers say, as those of quantised models."""
+
+
 class Doubled(nn.Linear):
     """Not torch's own."""
 
@@ -67,6 +72,10 @@ def test_modules_that_are_not_torchs_own_or_have_listeners_are_called(parts):
     with torch.no_grad():
         assert may_fuse(linear, values)
         assert not may_fuse(Doubled(24, 40), values)
+        other, patched = nn.Linear(24, 40), nn.Linear(24, 40)
+        other.weight, patched.forward = Ternary(other.weight.detach()), lambda values: values
+        assert not may_fuse(other, values)
+        assert mapped(patched, values) is values
         linear.register_forward_hook(lambda *_: calls.append("linear"))
         mapped(linear, values, gelu)
         gelu.register_forward_hook(lambda *_: calls.append("gelu"))
