@@ -77,7 +77,8 @@ def test_hidden_states_that_differ_from_their_letter_are_read_as_they_are(letter
     operator, hidden = HyenaOperator(12, LENGTH).double(), embedded(letters)
     hidden[1, place] += 1
     with torch.no_grad():
-        torch.testing.assert_close(mix(operator, hidden, letters=letters), operator.spelt_out(hidden), rtol=0, atol=1e-11)
+        found = mix(operator, hidden, letters=letters)
+        torch.testing.assert_close(found, operator.spelt_out(hidden), rtol=0, atol=1e-11)
     assert answered == looked_up
 
 
