@@ -106,8 +106,8 @@ class HyenaBackbone(nn.Module):
             if self.gradient_checkpointing and self.training:
                 hidden = self._gradient_checkpointing_func(layer.__call__, hidden, mask)
             else:
-                hidden = layer(hidden, mask, letters) if looks_up else layer(hidden, mask)
-            looks_up = False
+                reads = (letters,) if looks_up and isinstance(layer, HyenaBlock) else ()
+                hidden, looks_up = layer(hidden, mask, *reads), False
         hidden = self.ln_f(hidden)
         return HyenaOutput(last_hidden_state=hidden, hidden_states=(*states, hidden) if output_hidden_states else None)
 

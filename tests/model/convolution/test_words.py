@@ -118,6 +118,20 @@ def test_who_listens_hears_every_position(model, letters, answered, part):
     assert not answered
 
 
+class Silent(nn.Module):
+    """A block of somebody else's, which takes what blocks took before."""
+
+    def forward(self, hidden, mask=None):
+        return hidden
+
+
+def test_another_block_in_the_first_place_gets_what_it_takes(model, letters, answered):
+    model.backbone.layers[0] = Silent()
+    with torch.no_grad():
+        model(letters)
+    assert not answered, "the second layer does not read letters"
+
+
 def test_what_is_random_in_the_projection_is_drawn_at_every_position(model, letters, answered):
     """As in a LoRA adapter with dropout, in training mode and without gradients."""
     mixer = model.backbone.layers[0].mixer
