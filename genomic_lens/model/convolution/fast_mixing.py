@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from threading import local
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from .long_convolution import transform_size
 from .short_convolution import stretch_streams
 from .words import Words, words_of
 from ..layers.fused import mapped
+from ..threads import for_each
 
 # %% auto #0
 __all__ = ['STRETCH', 'TRANSFORMS', 'LONG_SIGNAL', 'ODD', 'REMEMBERED', 'stretch_size', 'channel_groups', 'keep_freed_blocks',
@@ -85,7 +87,8 @@ def drawn_spectra(operator: nn.Module, length: int) -> Iterator[tuple[slice, tor
     """Groups of channels and the spectra of their filters, drawn anew."""
     taps, first_lag = operator.taps(length)
     (parts, size), circle = blocks_of(length, taps.device), None
-    for channels in channel_groups(operator.d_model, length, parts):
+    at_once = parts * (torch.get_num_threads() if taps.device.type == "cpu" else 1)
+    for channels in channel_groups(operator.d_model, length, at_once):
         windows, place = filter_blocks(taps[:, channels], first_lag, length, size)
         circle = circle or Circle(transform_size(size, windows.shape[-1], place), windows[..., 0].numel(), taps)
         yield channels, circle.spectrum(windows, place)
@@ -172,16 +175,22 @@ def mix(
     rows[..., length:] = 0
     mask = None if mask is None or mask.all() else mask
     words = None if letters is None else words_of(operator, hidden, letters, mask, before)
-    out, step = torch.empty_like(hidden), stretch_size(hidden.device, torch.get_num_threads())
+    out, step = torch.empty_like(hidden), stretch_size(hidden.device)
+    step = length if length <= 2 * step else step  # two stretches are not worth another thread
     stretches = [slice(start, min(start + step, length)) for start in range(0, length, step)]
-    for stretch in stretches:
+
+    def gate_and_value(stretch: slice) -> None:
         write(streams_at(operator, hidden, mask, before, words, stretch), out[:, stretch], rows[..., stretch])
-    with torch.autocast(hidden.device.type, enabled=False):
-        convolve_groups(rows.unflatten(-1, (parts, size)), spectra, operator.two_sided)
-    for stretch in stretches:
+
+    def result(stretch: slice) -> None:
         part = out[:, stretch]
         part *= rows[0, ..., stretch].transpose(1, 2)
         part.copy_(after(hidden[:, stretch], mapped(operator.out_proj, part)))
+
+    for_each(gate_and_value, stretches, hidden.device)
+    with torch.autocast(hidden.device.type, enabled=False):
+        convolve_groups(rows.unflatten(-1, (parts, size)), spectra, operator.two_sided)
+    for_each(result, stretches, hidden.device)
     return out
 
 # %% ../../../nbs/model/convolution/18_fast_mixing.ipynb #c6a85907
@@ -193,13 +202,22 @@ def convolve_groups(
     The first of the rows are the values, the last the first gate that is needed. Two-sided filters reach as far ahead
     as back.
     """
-    circle = None
-    for channels, spectrum in spectra:
+    rooms = local()  # each thread has a circle of its own
+
+    def convolve(group: tuple[slice, torch.Tensor]) -> None:
+        channels, spectrum = group
         part, *gates = rows[:, :, channels]
-        circle = circle or Circle(2 * (spectrum.shape[-1] - 1), part[..., 0].numel(), part)
+        if not hasattr(rooms, "circle"):
+            rooms.circle = Circle(2 * (spectrum.shape[-1] - 1), part[..., 0].numel(), part)
         ahead = spectrum.shape[-2] // 2 if two_sided else 0
         for filters in spectrum:
-            products = block_products(circle.spectrum(part), filters, -ahead)
-            part.copy_(circle.values(products, part.shape[-1]))
+            products = block_products(rooms.circle.spectrum(part), filters, -ahead)
+            part.copy_(rooms.circle.values(products, part.shape[-1]))
             if gates:
                 part.mul_(gates.pop())
+
+    if isinstance(spectra, list):
+        for_each(convolve, spectra, rows.device)
+    else:  # too long to be there all at once
+        for group in spectra:
+            convolve(group)

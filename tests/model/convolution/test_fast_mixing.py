@@ -139,7 +139,8 @@ def test_an_interrupt_between_two_groups_is_mended_by_the_next_call(build, monke
             operator(hidden)
     with torch.no_grad():
         torch.testing.assert_close(operator(hidden), operator.spelt_out(hidden), rtol=0, atol=1e-12)
-    groups = [slice(start, start + 4) for start in range(0, 20, 4)]
+    size = max(1, 4 // torch.get_num_threads())
+    groups = [slice(start, start + size) for start in range(0, 20, size)]
     assert [channels for channels, _ in operator.spectra.kept[1]] == groups
 
 
